@@ -1,0 +1,2 @@
+"""Scheduled batch pipelines declared in one file."""
+
