@@ -18,10 +18,12 @@
         ├── CheckError             a check could not run, so it has no verdict
         ├── TableError             a Delta table that this writer must not touch, or a schema change it refuses
         ├── PublishConflict        other writers kept winning                 (retry helps)
-        ├── WarehouseError         the warehouse refused or went away         (retry helps)
+        ├── WarehouseError         the warehouse went away or is busy          (retry helps)
+        │   └── WarehouseRefused   columns, values or rights it does not take
         ├── LedgerError            rows lost or doubled between two hops
         ├── StorageError           a path that cannot be read or written      (retry helps)
-        └── ControlStoreError      the control store cannot be reached        (retry helps)
+        ├── ControlStoreError      the control store cannot be reached        (retry helps)
+        └── AlertError             a mail that no mail server took            (retry helps)
 
 A message says what happened, where, what was found and what to do next. `retryable` is what the
 retry policy reads; `exit_code` is what `batchctl` returns.
@@ -183,9 +185,15 @@ class PublishConflict(TechnicalError):
 
 
 class WarehouseError(TechnicalError):
-    """The warehouse refused or went away."""
+    """The warehouse went away or is busy."""
 
     retryable: ClassVar[bool] = True
+
+
+class WarehouseRefused(WarehouseError):
+    """The warehouse does not take these columns or values, or the role lacks a right; no retry helps."""
+
+    retryable: ClassVar[bool] = False
 
 
 class LedgerError(TechnicalError):
@@ -200,5 +208,11 @@ class StorageError(TechnicalError):
 
 class ControlStoreError(TechnicalError):
     """The control store cannot be reached."""
+
+    retryable: ClassVar[bool] = True
+
+
+class AlertError(TechnicalError):
+    """A mail that no mail server took."""
 
     retryable: ClassVar[bool] = True

@@ -1,0 +1,1 @@
+"""Renders a plan into an Airflow DAG, with its callbacks, retry policy and provider metadata."""

@@ -1,0 +1,1 @@
+"""batchctl: the pipeline in a plain process."""

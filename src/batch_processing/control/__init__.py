@@ -1,0 +1,1 @@
+"""The control store: what ran, how it ended and what it cost."""

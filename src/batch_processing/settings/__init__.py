@@ -1,0 +1,1 @@
+"""The declaration's models, how it is read, and where its values come from."""

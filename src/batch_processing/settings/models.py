@@ -1,59 +1,59 @@
 """The declaration: what a pipeline file may say.
 
-Every model refuses unknown keys. Strings marked *template* may hold `{{ ... }}`; they are rendered
-when a step runs (see `settings.values`), never when a file is parsed.
+Every model refuses unknown keys. Texts of type `Template` may hold `{{ ... }}`; they are rendered when a step
+runs (see `settings.values`), never when a file is parsed.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*$")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
-_DECIMAL = re.compile(r"^decimal\((\d{1,2}),\s*(\d{1,2})\)$")
+from batch_processing.settings.closed_model import Clash, Model, or_short, repeated
+from batch_processing.settings.fields import (
+    SIMPLE_TYPES,
+    Character,
+    ColumnName,
+    ColumnType,
+    ConnectionId,
+    Duration,
+    Email,
+    Name,
+    OptionalTemplate,
+    PositiveDuration,
+    Reference,
+    Schedule,
+    Share,
+    Suite,
+    TableName,
+    Template,
+    Threshold,
+)
+from batch_processing.settings.templates import near
 
-SIMPLE_TYPES = (
-    "boolean", "smallint", "int", "bigint", "float", "double", "string", "date", "timestamp", "timestamp_ntz",
-)  # fmt: skip
-"""Column types a source may declare, beside `decimal(p,s)`. `timestamp` is an instant in UTC."""
-
-
-def _seconds(value: object) -> object:
-    if isinstance(value, str) and (match := _DURATION.match(value)):
-        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return timedelta(seconds=float(value))
-    if isinstance(value, timedelta):
-        return value
-    raise ValueError("a duration is a number with ms, s, m, h or d, as in 5m")
-
-
-def _column_type(value: str) -> str:
-    text = " ".join(value.lower().split())
-    if text in SIMPLE_TYPES:
-        return text
-    if match := _DECIMAL.match(text):
-        precision, scale = int(match[1]), int(match[2])
-        if 1 <= precision <= 38 and scale <= precision:
-            return f"decimal({precision},{scale})"
-    raise ValueError(f"unknown column type {value!r}; valid: {', '.join(SIMPLE_TYPES)}, decimal(p,s)")
-
-
-Duration = Annotated[timedelta, BeforeValidator(_seconds)]
-ColumnType = Annotated[str, AfterValidator(_column_type)]
-Name = Annotated[str, Field(pattern=_NAME, max_length=200)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class Model(BaseModel):
-    """Frozen, and closed to unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+__all__ = [
+    "SIMPLE_TYPES",
+    "AlertsSpec",
+    "ApiSpec",
+    "DatabaseSpec",
+    "EngineSpec",
+    "FilesSpec",
+    "Model",
+    "OutputValidationSpec",
+    "PaginationSpec",
+    "PipelineSpec",
+    "SourceSpec",
+    "TargetSpec",
+    "TransformSpec",
+    "ValidationSpec",
+    "WarehouseSpec",
+    "parse_engine",
+]
 
 
 class FilesSpec(Model):
@@ -64,19 +64,27 @@ class FilesSpec(Model):
     beside it, or `_SUCCESS` in its folder), or `exists`.
     """
 
-    path: str
+    path: Template
     format: Literal["csv", "jsonl", "parquet"] = "csv"
     ready: Literal["stable", "marker", "exists"] = "stable"
     marker_suffix: str = ".done"
-    poke: Duration = timedelta(seconds=1)
+    poke: PositiveDuration = timedelta(seconds=1)
     timeout: Duration = timedelta(hours=1)
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
-    escape: Annotated[str, Field(min_length=1, max_length=1)] = '"'
+    delimiter: Character = ","
+    quote: Character = '"'
+    escape: Character = '"'
     header: bool = True
     null_values: tuple[str, ...] = ("",)
     extra_columns: Literal["error", "ignore"] = "error"
     files_per_task: Annotated[int, Field(ge=1, le=10_000)] = 16
+
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> Iterator[Clash]:
+        """The delimiter is its own character."""
+        delimiter = given.get("delimiter", ",")
+        for key in ("quote", "escape"):
+            if given.get(key, '"') == delimiter:
+                yield (key if key in given else "delimiter",), f"{key} and delimiter are the same character"
 
 
 class DatabaseSpec(Model):
@@ -85,16 +93,16 @@ class DatabaseSpec(Model):
     Connection types: `postgres`, `sqlite`, and whatever SQLAlchemy has a driver installed for.
     """
 
-    connection: str
-    table: str | None = None
-    query: str | None = None
+    connection: ConnectionId
+    table: TableName | None = None
+    query: Template | None = None
     fetch_rows: Annotated[int, Field(ge=1)] = 50_000
 
-    @model_validator(mode="after")
-    def _one_of(self) -> Self:
-        if (self.table is None) == (self.query is None):
-            raise ValueError("give exactly one of table and query")
-        return self
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> Iterator[Clash]:
+        """A table or a query."""
+        if (given.get("table") is None) == (given.get("query") is None):
+            yield (), "give exactly one of table and query"
 
 
 class PaginationSpec(Model):
@@ -114,13 +122,13 @@ class PaginationSpec(Model):
     total_pages_key: str | None = None
     max_pages: Annotated[int, Field(ge=1)] = 10_000
 
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if self.kind == "cursor" and not self.cursor_key:
-            raise ValueError("pagination of kind cursor needs cursor_key")
-        if self.kind == "offset" and not (self.size_param and self.size):
-            raise ValueError("pagination of kind offset needs size_param and size")
-        return self
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> Iterator[Clash]:
+        """Each kind has what it needs."""
+        if given.get("kind") == "cursor" and not given.get("cursor_key"):
+            yield (), "pagination of kind cursor needs cursor_key"
+        if given.get("kind") == "offset" and not (given.get("size_param") and given.get("size")):
+            yield (), "pagination of kind offset needs size_param and size"
 
 
 class ApiSpec(Model):
@@ -130,12 +138,12 @@ class ApiSpec(Model):
     records in an answer; empty where the answer is the list.
     """
 
-    connection: str
-    endpoint: str
-    params: dict[str, str] = {}
+    connection: ConnectionId
+    endpoint: Template
+    params: dict[str, OptionalTemplate] = Field(default_factory=dict)
     records_key: str = ""
     pagination: PaginationSpec = PaginationSpec()
-    timeout: Duration = timedelta(seconds=30)
+    timeout: PositiveDuration = timedelta(seconds=30)
     retries: Annotated[int, Field(ge=0, le=20)] = 5
 
 
@@ -149,22 +157,27 @@ class SourceSpec(Model):
     files: FilesSpec | None = None
     database: DatabaseSpec | None = None
     api: ApiSpec | None = None
-    columns: dict[str, ColumnType] = Field(default_factory=dict, alias="schema")
+    columns: dict[ColumnName, ColumnType] = Field(default_factory=dict, alias="schema")
     allow_empty: bool = False
     max_rejected: Share = 1.0
 
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        kinds = [k for k in ("files", "database", "api") if getattr(self, k) is not None]
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> Iterator[Clash]:
+        """One kind; a schema where the source does not bring its own; column names that stay apart."""
+        kinds = [kind for kind in ("files", "database", "api") if given.get(kind) is not None]
         if len(kinds) != 1:
-            raise ValueError(f"a source is exactly one of files, database, api; found {', '.join(kinds) or 'none'}")
-        if not self.columns and self.database is None:
-            raise ValueError("schema is missing: name each column with its type")
-        if reserved := [c for c in self.columns if c.startswith("_source_") or c == "_reasons"]:
-            raise ValueError(f"column names {', '.join(reserved)} are reserved")
-        if len({c.lower() for c in self.columns}) != len(self.columns):
-            raise ValueError("two columns differ only in upper and lower case")
-        return self
+            yield (), f"a source is exactly one of files, database, api; found {', '.join(kinds) or 'none'}"
+        columns = given.get("schema", given.get("columns"))
+        if not columns and "database" not in kinds:
+            yield (), "schema is missing: name each column with its type, as `schema: {id: bigint}`"
+        seen: dict[str, str] = {}
+        for column in columns if isinstance(columns, dict) else ():
+            name = str(column)
+            if name.startswith("_source_") or name == "_reasons":
+                yield ("schema", name), "the name is reserved; `_source_file`, `_source_row` and `_reasons` are added"
+            if name.lower() in seen:
+                yield ("schema", name), f"differs from {seen[name.lower()]!r} only in upper and lower case"
+            seen.setdefault(name.lower(), name)
 
     @property
     def kind(self) -> Literal["files", "database", "api"]:
@@ -174,20 +187,21 @@ class SourceSpec(Model):
 class ValidationSpec(Model):
     """Checks on one landed source.
 
-    `checks` are dotted names of functions marked `@row_check` or `@table_check`. `threshold` is a number
-    or a template that renders to one, 0..1.
+    `suite` names a file of the project's `gx/expectations`. `checks` are dotted names of functions marked
+    `@row_check` or `@table_check`. `threshold` is a number or a template that renders to one, 0..1.
     """
 
-    suite: str | None = None
-    checks: tuple[str, ...] = ()
-    threshold: Share | str = 1.0
+    suite: Suite | None = None
+    checks: tuple[Reference, ...] = ()
+    threshold: Threshold = 1.0
     allow_empty: bool = False
 
-    @model_validator(mode="after")
-    def _something(self) -> Self:
-        if self.suite is None and not self.checks:
-            raise ValueError("nothing to validate: give suite, checks or both")
-        return self
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> Iterator[Clash]:
+        """Something to check with, and each check once."""
+        if given.get("suite") is None and not given.get("checks"):
+            yield (), "nothing to validate: give suite, checks or both"
+        yield from repeated("checks", given)
 
 
 class TransformSpec(Model):
@@ -197,60 +211,63 @@ class TransformSpec(Model):
     `params` (values are templates) are passed as keyword arguments.
     """
 
-    function: str
-    params: dict[str, str] = {}
+    function: Reference
+    params: dict[str, OptionalTemplate] = Field(default_factory=dict)
     preserves_rows: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"function": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return or_short(handler, schema, description="Dotted name, as package.module:function.")
 
 
 class TargetSpec(Model):
     """The Delta table. `table` is a template that renders to a path."""
 
-    table: str
+    table: Template
     mode: Literal["overwrite", "append", "replace_partitions", "merge"] = "replace_partitions"
-    partition_by: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
-    sequence_by: str | None = None
+    partition_by: tuple[ColumnName, ...] = ()
+    keys: tuple[ColumnName, ...] = ()
+    sequence_by: ColumnName | None = None
     schema_change: Literal["strict", "additive"] = "strict"
 
-    @model_validator(mode="after")
-    def _mode_fits(self) -> Self:
-        if self.mode == "merge" and not self.keys:
-            raise ValueError("mode merge needs keys")
-        if self.mode != "merge" and (self.keys or self.sequence_by):
-            raise ValueError("keys and sequence_by belong to mode merge")
-        if self.mode == "replace_partitions" and not self.partition_by:
-            raise ValueError("mode replace_partitions needs partition_by")
-        return self
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> Iterator[Clash]:
+        """Each mode has the columns it needs, and none twice."""
+        mode = given.get("mode", "replace_partitions")
+        if mode == "merge" and not given.get("keys"):
+            yield (), "mode merge needs keys: the columns that tell rows apart"
+        if mode in ("overwrite", "append", "replace_partitions"):
+            for key in ("keys", "sequence_by"):
+                if given.get(key):
+                    yield (key,), f"{key} belongs to mode merge, found mode {mode}"
+        if mode == "replace_partitions" and not given.get("partition_by"):
+            yield (), "mode replace_partitions needs partition_by"
+        yield from repeated("partition_by", given)
+        yield from repeated("keys", given)
 
 
-class OutputValidationSpec(Model):
+class OutputValidationSpec(ValidationSpec):
     """The suite and checks on the staged output; every row must pass unless `threshold` says otherwise."""
-
-    suite: str | None = None
-    checks: tuple[str, ...] = ()
-    threshold: Share | str = 1.0
-    allow_empty: bool = False
-
-    @model_validator(mode="after")
-    def _something(self) -> Self:
-        if self.suite is None and not self.checks:
-            raise ValueError("nothing to validate: give suite, checks or both")
-        return self
 
 
 class WarehouseSpec(Model):
     """Where the slice is served. `connection` is of type `duckdb` or `postgres`; `table` may be `schema.table`."""
 
-    connection: str
-    table: str
+    connection: ConnectionId
+    table: TableName
 
 
 class AlertsSpec(Model):
     """Who is told. `retry` in `on` also mails before each retry; the default does not."""
 
-    email: tuple[str, ...] = ()
+    email: tuple[Email, ...] = ()
     on: tuple[Literal["failure", "retry", "success"], ...] = ("failure",)
-    connection: str = "smtp_default"
+    connection: ConnectionId = "smtp_default"
 
 
 class EngineSpec(Model):
@@ -263,27 +280,30 @@ class EngineSpec(Model):
     """
 
     name: Literal["embedded", "spark"] = "embedded"
-    remote: str | None = None
-    connection: str | None = None
-    master: str | None = None
+    remote: Template | None = None
+    connection: ConnectionId | None = None
+    master: Template | None = None
     config: str | None = None
     memory: str | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return parse_engine(value)
-        return value
+        return parse_engine(value) if isinstance(value, str) else value
 
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        ways = [w for w in ("remote", "connection", "master") if getattr(self, w) is not None]
-        if self.name == "embedded" and ways:
-            raise ValueError(f"engine embedded has no {', '.join(ways)}")
-        if self.name == "spark" and len(ways) != 1:
-            raise ValueError("engine spark needs exactly one of remote, connection, master")
-        return self
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> Iterator[Clash]:
+        """One way to the cluster, and none for the embedded engine."""
+        ways = [way for way in ("remote", "connection", "master") if given.get(way) is not None]
+        name = given.get("name", "embedded")
+        if name == "embedded":
+            yield from (((way,), f"engine embedded has no {way}; give `name: spark`") for way in ways)
+        if name == "spark" and len(ways) != 1:
+            yield (), f"engine spark needs exactly one of remote, connection, master; found {', '.join(ways) or 'none'}"
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return or_short(handler, schema, description="`embedded`, sc://host:port, or a Spark master.")
 
 
 def parse_engine(text: str) -> dict[str, str]:
@@ -299,17 +319,22 @@ def parse_engine(text: str) -> dict[str, str]:
     if text.startswith(("spark://", "local", "yarn", "k8s://")):
         return {"name": "spark", "master": text}
     raise ValueError(
-        f"unknown engine {text!r}; valid: embedded, sc://host:port (a Spark Connect server), "
-        "or a Spark master as spark://host:port, yarn, k8s://..., local[2]"
+        f"unknown engine{near(text, ('embedded', 'yarn', 'local'))}; "
+        "valid: embedded, sc://host:port (a Spark Connect server), or a Spark master as spark://host:port, yarn, "
+        "k8s://..., local[2]"
     )
 
 
 class PipelineSpec(Model):
-    """One pipeline: one declaration, one DAG."""
+    """One pipeline: one declaration, one DAG.
+
+    `quarantine` (template) is the folder of the quarantine tables, `<quarantine>/<pipeline>/<source>`; default:
+    `quarantine` in the project's work folder.
+    """
 
     pipeline: Name
     description: str = ""
-    schedule: str | None = None
+    schedule: Schedule | None = None
     start_date: datetime = datetime(2024, 2, 21, tzinfo=UTC)
     catchup: bool = False
     owner: str = "data_engineer"
@@ -322,21 +347,24 @@ class PipelineSpec(Model):
     transform: TransformSpec
     target: TargetSpec
     validate_output: OutputValidationSpec | None = None
+    quarantine: Template | None = None
     warehouse: WarehouseSpec | None = None
     alerts: AlertsSpec = AlertsSpec()
     engine: EngineSpec = EngineSpec()
 
-    @model_validator(mode="before")
     @classmethod
-    def _short_transform(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("transform"), str):
-            return {**value, "transform": {"function": value["transform"]}}
-        return value
+    def clashes(cls, given: Mapping[str, Any]) -> Iterator[Clash]:
+        """`validate` names sources that are there."""
+        sources, named = given.get("sources"), given.get("validate", given.get("validations"))
+        if not isinstance(sources, dict) or not isinstance(named, dict):
+            return
+        known = [str(source) for source in sources]
+        for name in named:
+            if name not in sources:
+                yield ("validate", name), f"unknown source{near(str(name), known)}; sources: {', '.join(known)}"
 
     @model_validator(mode="after")
-    def _names_agree(self) -> Self:
-        if unknown := [n for n in self.validations if n not in self.sources]:
-            raise ValueError(f"validate names unknown sources {', '.join(unknown)}; sources: {', '.join(self.sources)}")
+    def _in_utc(self) -> Self:
         if self.start_date.tzinfo is None:
             object.__setattr__(self, "start_date", self.start_date.replace(tzinfo=UTC))
         return self

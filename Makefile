@@ -1,0 +1,44 @@
+# Each target is one line a person could type. `make help` lists them.
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help install demo flights up test check unit format system spark clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/.installed ## put everything into .venv
+.venv/.installed: requirements/uv.txt requirements/constraints.txt pyproject.toml scripts/install.sh
+	@PYTHON=$(PYTHON) sh scripts/install.sh .venv requirements/constraints.txt --editable
+
+spark: .venv-spark/.installed ## put Apache Spark's server side into .venv-spark (for the tests)
+.venv-spark/.installed: requirements/uv.txt requirements/spark-server.txt scripts/install.sh
+	@PYTHON=$(PYTHON) sh scripts/install.sh .venv-spark requirements/spark-server.txt
+
+demo: install ## run the pipeline batch_processor in Airflow on generated input
+	@$(BIN)/python scripts/demo.py
+
+flights: install ## run the flights example on real data
+	@$(BIN)/python scripts/flights.py
+
+up: install ## start Airflow with its UI on port 8080; Ctrl-C stops it
+	@$(BIN)/python scripts/up.py
+
+check: install ## style, types and the direction of imports
+	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
+
+unit: install ## the tests that need no server
+	$(BIN)/python -m pytest tests/unit
+
+system: ## Debian packages that the tests need (installs them where run as root)
+	@sh scripts/system.sh
+
+test: system install spark check ## every test: check, then unit, integration, dags and e2e
+	$(BIN)/python -m pytest
+
+format: install ## lay the code out
+	$(BIN)/ruff check --fix && $(BIN)/ruff format
+
+clean: ## remove what the targets made, the environments included
+	rm -rf .venv .venv-spark .demo .airflow .batch .cache

@@ -1,0 +1,87 @@
+"""What a task tells when it has failed for good, is to be tried again, or ends a run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from batch_processing.operators.run_facts import RunFacts, run_facts
+from batch_processing.operators.step import Declared
+
+if TYPE_CHECKING:
+    from batch_processing.alerts.event import AlertEvent, AlertKind
+    from batch_processing.control.records import RunRecord
+    from batch_processing.control.store import ControlStore
+
+_LOG = logging.getLogger(__name__)
+
+
+class AlertCallback:
+    """A task callback: Airflow calls it in the task's process, or in the DAG processor for a task that was killed.
+
+    Args:
+        declared: the pipeline.
+        kind: `failure` (Airflow calls it after the last retry only), `retry` or `success`.
+    """
+
+    def __init__(self, declared: Declared, *, kind: AlertKind) -> None:
+        self.declared = declared
+        self.kind = kind
+
+    def __repr__(self) -> str:
+        return f"AlertCallback({self.kind})"
+
+    def __call__(self, context: Mapping[str, Any]) -> None:
+        """Tells it. Whatever goes wrong here is logged and changes nothing."""
+        from batch_processing.alerts.mail import notify, send_pending
+        from batch_processing.control.store import ControlStore
+        from batch_processing.operators.values import AirflowValues
+
+        spec = self.declared.loaded.spec
+        try:
+            facts = run_facts(context, schedule=spec.schedule)
+            with ControlStore.open(self.declared.loaded.project.control_url) as control:
+                if self.kind in spec.alerts.on:
+                    event = self._event(context, facts, control)
+                    notify(event, spec=spec, values=AirflowValues(), control=control)
+                if self.kind == "success":
+                    send_pending(values=AirflowValues(), control=control)
+        except Exception:  # noqa: BLE001 - a callback tells of a result, it must not change it; logged below
+            _LOG.exception("pipeline %s: the %s callback did not work", spec.pipeline, self.kind)
+
+    def _event(self, context: Mapping[str, Any], facts: RunFacts, control: ControlStore) -> AlertEvent:
+        from batch_processing.alerts.event import event_of_run
+
+        pipeline = self.declared.loaded.spec.pipeline
+        task_id = context["ti"].task_id
+        exception = context.get("exception")
+        record = _record(control, pipeline, facts)
+        return event_of_run(
+            record,
+            kind=self.kind,
+            error=str(exception) if exception else "",
+            step=task_id,
+            next_command=_next_command(pipeline, task_id, facts) if self.kind == "failure" else "",
+            attempt=facts.attempt,
+        )
+
+
+def _record(control: ControlStore, pipeline: str, facts: RunFacts) -> RunRecord:
+    """The run as the store knows it; a task that was killed before its first line left no record there."""
+    from batch_processing.control.records import RunKey
+
+    generation = facts.generation or control.current_generation(pipeline, facts.slice)
+    key = RunKey(pipeline=pipeline, slice=facts.slice, generation=generation, run_id=facts.run_id)
+    for record in control.runs_of_slice(pipeline, facts.slice, generation):
+        if record.key == key:
+            return record
+    control.start_run(key, engine="", trigger="airflow")
+    return control.run(facts.run_id, pipeline=pipeline)
+
+
+def _next_command(pipeline: str, task_id: str, facts: RunFacts) -> str:
+    return (
+        f"airflow tasks clear {pipeline} --task-regex '^{task_id}$' --downstream "
+        f"--start-date {facts.slice.iso} --end-date {facts.slice.iso}"
+    )

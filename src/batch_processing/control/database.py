@@ -1,0 +1,198 @@
+"""Opening the control store's database: SQLite by default, PostgreSQL where several machines share it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError, StatementError
+from sqlalchemy.schema import Table
+
+from batch_processing.control import schema
+from batch_processing.errors import ControlStoreError, UsageError
+
+_LOG = logging.getLogger(__name__)
+_BUSY_SECONDS = 30
+_CREATE_LOCK = 7_301_559_462_094
+"""Key of the PostgreSQL advisory lock held while the tables are made; any constant of our own."""
+
+
+class Database:
+    """An opened store: transactions and upserts, with errors as ControlStoreError.
+
+    Args:
+        engine: SQLAlchemy engine of a store whose tables exist.
+        address: where it is, for a person; no credentials.
+    """
+
+    def __init__(self, engine: Engine, *, address: str) -> None:
+        self.engine, self.address = engine, address
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent view for several queries."""
+        with _told(self.address), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction; SQLite takes the write lock at its start, so that it waits instead of failing."""
+        with _told(self.address), self.engine.connect() as base:
+            connection = base.execution_options(batch_writes=True)
+            with connection.begin():
+                yield connection
+
+    def insert(self, table: Table) -> Any:
+        """The dialect's INSERT, which knows ON CONFLICT; both dialects spell it alike."""
+        return sqlite.insert(table) if self.engine.dialect.name == "sqlite" else postgresql.insert(table)
+
+    def upsert(self, connection: Connection, table: Table, row: dict[str, Any]) -> None:
+        """Puts the row in place of the one with its primary key."""
+        keys = {column.name for column in table.primary_key}
+        statement = self.insert(table).values(row)
+        changed = {name: statement.excluded[name] for name in row if name not in keys}
+        connection.execute(statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Opens the store, and makes its tables on first use, also where several processes do so at once.
+
+    Raises:
+        UsageError: not a URL of SQLite (with a file) or PostgreSQL.
+        ControlStoreError: it cannot be reached, or a newer release made it.
+    """
+    parsed = _parse(url)
+    address = parsed.set(query={}).render_as_string(hide_password=True)
+    with _told(address):
+        if parsed.get_backend_name() == "sqlite":
+            engine = _sqlite_engine(parsed)
+        else:
+            engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True, pool_size=2)
+        database = Database(engine, address=address)
+        try:
+            _ensure_tables(database)
+        except BaseException:
+            engine.dispose()
+            raise
+    return database
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise UsageError("the control store's URL cannot be read", found=type(error).__name__, fix=_URL_FIX) from error
+    if backend not in ("sqlite", "postgresql"):
+        raise UsageError("the control store cannot be kept there", found=f"a URL of {backend}", fix=_URL_FIX)
+    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise UsageError("the control store needs a file", found="an SQLite URL without one", fix=_URL_FIX)
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
+
+
+_URL_FIX = "give sqlite:////absolute/path/control.db or postgresql://user:password@host:5432/database"
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    file = Path(str(url.database))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ControlStoreError(
+            "the control store's folder cannot be made",
+            where=str(file.parent),
+            found=error.strerror or type(error).__name__,
+            fix="check the path and its rights, or set BATCH_CONTROL_STORE to another place",
+        ) from error
+    engine = create_engine(
+        url, hide_parameters=True, connect_args={"timeout": _BUSY_SECONDS, "isolation_level": None}, pool_size=2
+    )
+    event.listen(engine, "begin", _begin_sqlite)
+    _retry_busy(lambda: _use_wal(engine))
+    return engine
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("batch_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _use_wal(engine: Engine) -> None:
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.close()
+    finally:
+        raw.close()
+
+
+def _retry_busy(action: Callable[[], None]) -> None:
+    """Repeats what SQLite refuses at once, not after its busy timeout: the switch to WAL."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return action()
+        except Exception as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _ensure_tables(database: Database) -> None:
+    with database.reading() as connection:
+        found = _version(connection)
+    if found is None:
+        with database.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
+            found = _version(connection)
+            if found is None:
+                schema.metadata.create_all(connection)
+                connection.execute(schema.schema_version.insert().values(id=1, version=schema.SCHEMA_VERSION))
+                found = schema.SCHEMA_VERSION
+                _LOG.info("control store made at %s", database.address)
+    if found > schema.SCHEMA_VERSION:
+        raise ControlStoreError(
+            "the control store was made by a newer release",
+            where=database.address,
+            found=f"schema version {found}, this release knows {schema.SCHEMA_VERSION}",
+            fix="upgrade batch-processing here, or point BATCH_CONTROL_STORE at another store",
+        )
+
+
+def _version(connection: Connection) -> int | None:
+    if not inspect(connection).has_table(schema.schema_version.name):
+        return None
+    return connection.execute(select(schema.schema_version.c.version)).scalar()
+
+
+@contextmanager
+def _told(address: str) -> Iterator[None]:
+    """Turns the libraries' errors into ours, without the statement's values."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        raise ControlStoreError(
+            "the control store did not take part",
+            where=address,
+            found=_reason(error),
+            fix="check that the database runs, the path exists and the disk has space; then run again",
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    cause = error.orig if isinstance(error, DBAPIError | StatementError) and error.orig else error
+    first_line = (str(cause).strip().splitlines() or [""])[0]
+    return f"{type(cause).__name__}: {first_line}"[:300]

@@ -1,0 +1,312 @@
+"""The control store: an index of runs, steps, quality results, generations and alerts.
+
+It is not the truth about data: the Delta log and the warehouse's ledger rows are. Writes are small upserts,
+each in its own transaction, so that a retry writes the same row again and several processes share one store.
+"""
+
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection, Row, select, update
+
+from batch_processing.control import reading, schema
+from batch_processing.control.alerts import AlertOutbox
+from batch_processing.control.database import open_database
+from batch_processing.control.records import PipelineMetrics, QueuedAlert, RunKey, RunRecord
+from batch_processing.errors import UsageError
+from batch_processing.results import (
+    Landed,
+    Loaded,
+    Outcome,
+    Published,
+    QualityResult,
+    RowCounts,
+    Slice,
+    StepResult,
+)
+
+_PASSED = tuple(outcome.value for outcome in Outcome if outcome.passed)
+_COUNTS = tuple(f.name for f in fields(RowCounts))
+_NEAR = 5
+
+
+class ControlStore:
+    """An open control store; safe to use from several threads and processes at once.
+
+    Every method raises ControlStoreError where the database cannot be reached or refuses.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = open_database(url)
+        self._alerts = AlertOutbox(self._database)
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Opens a store and makes its tables on first use.
+
+        Args:
+            url: `sqlite:////path/control.db` or `postgresql://user:password@host:port/database`.
+
+        Raises:
+            UsageError: another kind of URL.
+            ControlStoreError: it cannot be reached, or a newer release made it.
+        """
+        return cls(url)
+
+    @property
+    def address(self) -> str:
+        """Where the store is, for a person; no password."""
+        return self._database.address
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- a run, as it goes on
+
+    def start_run(self, key: RunKey, *, engine: str, trigger: str) -> None:
+        """Records a run's start. A retry of the same run opens it again, unless it has passed."""
+        row = {
+            "run": key.digest,
+            "pipeline": key.pipeline,
+            "slice_start": key.slice.start,
+            "slice_end": key.slice.end,
+            "generation": key.generation,
+            "run_id": key.run_id,
+            "engine": engine,
+            "trigger_name": trigger,
+            "outcome": Outcome.RUNNING.value,
+            "started_at": datetime.now(UTC),
+        }
+        reopened = {"outcome": Outcome.RUNNING.value, "ended_at": None, "error": ""}
+        if engine:
+            reopened["engine"] = engine
+        with self._database.writing() as connection:
+            statement = self._database.insert(schema.runs).values(row)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["run"], set_=reopened, where=schema.runs.c.outcome.not_in(_PASSED)
+                )
+            )
+
+    def record_step(self, key: RunKey, result: StepResult) -> None:
+        """Keeps one attempt of a step; the same attempt recorded again replaces it."""
+        with self._database.writing() as connection:
+            self._database.upsert(connection, schema.steps, reading.step_row(key.digest, result))
+
+    def record_quality(self, key: RunKey, result: QualityResult) -> None:
+        """Keeps the verdict on one dataset; a later one on the same dataset replaces it."""
+        with self._database.writing() as connection:
+            self._database.upsert(connection, schema.quality, reading.quality_row(key.digest, result))
+
+    def record_source(self, key: RunKey, source: str, part: int, landed: Landed) -> None:
+        """Keeps what one part of an extraction gave; parts are summed when read."""
+        row = {
+            "run": key.digest,
+            "source": source,
+            "part": part,
+            "read": landed.read,
+            "rejected": landed.rejected,
+            "landed": landed.landed,
+            "inputs": [asdict(fact) for fact in landed.inputs],
+        }
+        with self._database.writing() as connection:
+            self._database.upsert(connection, schema.sources, row)
+
+    def clear_source(self, key: RunKey, source: str) -> None:
+        """Forgets a source's parts: for an extraction that starts over with another number of parts."""
+        with self._database.writing() as connection:
+            table = schema.sources
+            connection.execute(table.delete().where(table.c.run == key.digest, table.c.source == source))
+
+    def record_quarantine(self, key: RunKey, source: str, table_path: str) -> None:
+        """Keeps where a source's quarantined rows are."""
+        with self._database.writing() as connection:
+            row = {"run": key.digest, "source": source, "table_path": table_path}
+            self._database.upsert(connection, schema.quarantine, row)
+
+    def update_rows(self, key: RunKey, **counts: int | None) -> None:
+        """Sets counts of the row ledger, named as in RowCounts.
+
+        Raises:
+            UsageError: another name.
+        """
+        if unknown := [name for name in counts if name not in _COUNTS]:
+            raise UsageError(f"unknown row counts {', '.join(unknown)}", fix=f"use {', '.join(_COUNTS)}")
+        self._set(key, **{f"rows_{name}": value for name, value in counts.items()})
+
+    def record_published(self, key: RunKey, published: Published) -> None:
+        """Keeps the table and version that the run published."""
+        self._set(key, table_path=published.table, version=published.version, rows_published=published.rows)
+
+    def record_loaded(self, key: RunKey, loaded: Loaded) -> None:
+        """Keeps where the run's rows are served."""
+        self._set(key, warehouse_table=loaded.table, warehouse_location=loaded.location, rows_loaded=loaded.rows)
+
+    def record_report(self, key: RunKey, path: str) -> None:
+        """Keeps where the run's report is."""
+        self._set(key, report=path)
+
+    def finish_run(self, key: RunKey, *, outcome: Outcome, error: str = "") -> None:
+        """Records a run's end."""
+        self._set(key, outcome=outcome.value, error=error, ended_at=datetime.now(UTC))
+
+    def _set(self, key: RunKey, **values: Any) -> None:
+        if not values:
+            return
+        with self._database.writing() as connection:
+            done = connection.execute(update(schema.runs).where(schema.runs.c.run == key.digest).values(values))
+        if done.rowcount == 0:
+            raise UsageError(
+                "the run is not in the control store",
+                where=f"{key.pipeline} {key.slice} {key.run_id}",
+                fix="start_run first",
+            )
+
+    # --- looking back
+
+    def history(self, *, pipeline: str | None = None, limit: int = 20) -> tuple[RunRecord, ...]:
+        """The latest runs, newest first, of one pipeline or of all."""
+        query = select(schema.runs).order_by(schema.runs.c.started_at.desc(), schema.runs.c.run).limit(limit)
+        if pipeline is not None:
+            query = query.where(schema.runs.c.pipeline == pipeline)
+        with self._database.reading() as connection:
+            return reading.run_records(connection, connection.execute(query).all())
+
+    def run(self, run_id_or_prefix: str | None = None, *, pipeline: str | None = None) -> RunRecord:
+        """One run by its id or the start of it; the latest where none is given.
+
+        Of one pipeline's runs with exactly this id, the one started last.
+
+        Raises:
+            UsageError: there is none, or the text fits several.
+        """
+        with self._database.reading() as connection:
+            row = self._find(connection, run_id_or_prefix, pipeline)
+            return reading.run_records(connection, [row])[0]
+
+    def record(self, key: RunKey) -> RunRecord | None:
+        """The run of exactly this key, or None."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(schema.runs).where(schema.runs.c.run == key.digest)).all()
+            return next(iter(reading.run_records(connection, found)), None)
+
+    def _find(self, connection: Connection, text: str | None, pipeline: str | None) -> Row[Any]:
+        table = schema.runs
+        query = select(table).order_by(table.c.started_at.desc(), table.c.run)
+        if pipeline is not None:
+            query = query.where(table.c.pipeline == pipeline)
+        if text is None:
+            latest = connection.execute(query.limit(1)).first()
+            if latest is None:
+                raise UsageError(
+                    "no run is recorded", where=self.address, fix="run the pipeline once: batchctl run PIPELINE"
+                )
+            return latest
+        exact = connection.execute(query.where(table.c.run_id == text)).all()
+        if exact and len({row.pipeline for row in exact}) == 1:
+            return exact[0]
+        found = (
+            exact or connection.execute(query.where(table.c.run_id.startswith(text, autoescape=True)).limit(50)).all()
+        )
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise _ambiguous(text, found)
+        known = connection.execute(query.with_only_columns(table.c.run_id).limit(500)).scalars().all()
+        raise _unknown(text, known)
+
+    def attempts(self, key: RunKey) -> tuple[StepResult, ...]:
+        """Every attempt of every step of a run, in the order they started."""
+        table = schema.steps
+        with self._database.reading() as connection:
+            rows = connection.execute(select(table).where(table.c.run == key.digest)).all()
+        return tuple(reading.step_result(row) for row in reading.in_order(rows))
+
+    def runs_of_slice(self, pipeline: str, slice: Slice, generation: int) -> tuple[RunRecord, ...]:
+        """Runs of a slice's generation, newest first."""
+        table = schema.runs
+        query = (
+            select(table)
+            .where(table.c.pipeline == pipeline, table.c.slice_start == slice.start, table.c.generation == generation)
+            .order_by(table.c.started_at.desc(), table.c.run)
+        )
+        with self._database.reading() as connection:
+            return reading.run_records(connection, connection.execute(query).all())
+
+    def metrics(self, pipeline: str, *, last: int = 30) -> PipelineMetrics:
+        """Success, durations, scores and costs over the latest `last` runs that have ended."""
+        with self._database.reading() as connection:
+            return reading.pipeline_metrics(connection, pipeline, last=last)
+
+    def success_rate(self, pipeline: str, *, last: int = 30) -> float | None:
+        """Runs that passed / runs that ended, 0..1; None without any."""
+        return self.metrics(pipeline, last=last).success_rate
+
+    # --- generations
+
+    def current_generation(self, pipeline: str, slice: Slice) -> int:
+        """The slice's generation: 1 until it is deliberately reprocessed."""
+        table = schema.generations
+        query = select(table.c.generation).where(table.c.pipeline == pipeline, table.c.slice_start == slice.start)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar() or 1
+
+    def raise_generation(self, pipeline: str, slice: Slice) -> int:
+        """Raises the slice's generation by one, for a reprocess, and returns it."""
+        table = schema.generations
+        row = {"pipeline": pipeline, "slice_start": slice.start, "generation": 2, "raised_at": datetime.now(UTC)}
+        statement = self._database.insert(table).values(row)
+        statement = statement.on_conflict_do_update(
+            index_elements=["pipeline", "slice_start"],
+            set_={"generation": table.c.generation + 1, "raised_at": row["raised_at"]},
+        ).returning(table.c.generation)
+        with self._database.writing() as connection:
+            return int(connection.execute(statement).scalar_one())
+
+    # --- alerts
+
+    def queue_alert(self, dedupe_key: str, payload: dict[str, Any]) -> bool:
+        """Puts an alert into the outbox. False where one with this key was there before."""
+        return self._alerts.queue(dedupe_key, payload)
+
+    def pending_alerts(self) -> tuple[QueuedAlert, ...]:
+        """Alerts that have not been sent, oldest first."""
+        return self._alerts.pending()
+
+    def mark_alert(self, dedupe_key: str, *, sent: bool, error: str = "") -> None:
+        """Records that an alert was sent, or why it was not; then it stays pending."""
+        self._alerts.mark(dedupe_key, sent=sent, error=error)
+
+
+def _ambiguous(text: str, found: list[Row[Any]] | Any) -> UsageError:
+    named = [f"{row.run_id} ({row.pipeline} {reading.run_key(row).slice})" for row in found[:_NEAR]]
+    more = f" and {len(found) - _NEAR} more" if len(found) > _NEAR else ""
+    return UsageError(
+        f"{text!r} fits several runs", found=", ".join(named) + more, fix="give more of the id, or the pipeline too"
+    )
+
+
+def _unknown(text: str, known: Any) -> UsageError:
+    near = (
+        difflib.get_close_matches(text, list(dict.fromkeys(known)), n=_NEAR, cutoff=0.4)
+        or list(dict.fromkeys(known))[:_NEAR]
+    )
+    return UsageError(
+        f"no run has the id {text!r}",
+        found=f"near: {', '.join(near)}" if near else "no run is recorded",
+        fix="batchctl history lists the runs",
+    )

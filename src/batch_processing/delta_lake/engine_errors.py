@@ -1,0 +1,49 @@
+"""The engine's failures as errors of this package: whose fault they are, without a data value in the text."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from batch_processing.errors import EngineError, TransformError
+
+_SHOWN = 500
+
+
+@contextlib.contextmanager
+def engine_failures(what: str, *, where: str) -> Iterator[None]:
+    """Turns what Spark Connect raises into TransformError (the plan or the rows) or EngineError (the engine).
+
+    Messages of analysis errors name columns and are shown; those of running rows may hold data values and are not:
+    the cause is chained.
+    """
+    from grpc import RpcError
+    from pyspark.errors import AnalysisException, PySparkException
+    from pyspark.errors.exceptions.connect import SparkConnectGrpcException
+
+    try:
+        yield
+    except AnalysisException as error:
+        found = " ".join(str(error).split())[:_SHOWN]
+        raise TransformError(
+            f"{what}: the engine refused the plan", where=where, found=found, fix="correct the transform"
+        ) from error
+    except PySparkException as error:
+        if type(error) is SparkConnectGrpcException:
+            raise EngineError(
+                f"{what}: the engine failed", where=where, found=_named(error), fix="see the engine's log"
+            ) from error
+        raise TransformError(
+            f"{what}: the rows could not be computed",
+            where=where,
+            found=_named(error),
+            fix="see the chained error; correct the transform",
+        ) from error
+    except RpcError as error:
+        raise EngineError(f"{what}: the engine went away", where=where, found=_named(error), fix="run again") from error
+
+
+def _named(error: Exception) -> str:
+    condition = getattr(error, "getCondition", None)
+    name = condition() if callable(condition) else None
+    return f"{type(error).__name__} {name}" if name else type(error).__name__

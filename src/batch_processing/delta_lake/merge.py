@@ -1,0 +1,247 @@
+"""Mode merge: which files of the table hold rows that the staged rows replace, and what remains of them.
+
+The engine's own MERGE INTO commits by itself and cannot carry our app transaction on every engine, so a crash after it
+could merge twice. Here the engine computes, and one commit does all: it adds the staged files and the rows that stay
+of the touched files, and removes the touched files.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as sf
+from pyspark.sql import types as st
+
+from batch_processing.delta_lake.engine_errors import engine_failures
+from batch_processing.delta_lake.log import LiveFile, live_files, open_table
+from batch_processing.delta_lake.protocol import check_writable
+from batch_processing.delta_lake.schema import column_types, spark_schema
+from batch_processing.delta_lake.staging import discard, read_staged, stage
+from batch_processing.errors import DataError, TableError
+from batch_processing.results import Staged
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_EXAMINED_SINGLY = 64
+"""Up to so many candidate files are examined one by one; above, all candidates count as touched."""
+
+_INDEX = "_file_index"
+
+
+@dataclass(frozen=True)
+class MergeKeys:
+    """The columns that identify a row, and the one that says which of two is newer."""
+
+    keys: tuple[str, ...]
+    sequence_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A merge against one version of the table.
+
+    Attributes:
+        version: the version it was computed from; None where there was no table.
+        removes: files that hold replaced rows.
+        carried: the other rows of those files, staged; None where there are none.
+        winners: the staged rows without those older than the table's; None where all of them win.
+    """
+
+    version: int | None
+    removes: tuple[LiveFile, ...] = ()
+    carried: Staged | None = None
+    winners: Staged | None = None
+
+    @property
+    def carried_folder(self) -> str | None:
+        """Folder, relative to the table, of the files that only carry rows over."""
+        if self.carried is None or not self.carried.files:
+            return None
+        return "/".join(self.carried.files[0].path.split("/")[:2])
+
+    def discard(self) -> None:
+        """Removes what this plan wrote."""
+        for staged in (self.carried, self.winners):
+            if staged is not None:
+                discard(staged)
+
+
+def plan_merge(spark: SparkSession, staged: Staged, merge: MergeKeys) -> Merged:
+    """Computes the merge of the staged rows into the table's newest version.
+
+    Raises:
+        TableError: keys that are not columns, or a table this writer must not touch.
+        DataError: staged keys that are null or occur twice.
+    """
+    _check_columns(staged, merge)
+    source = read_staged(spark, staged)
+    with engine_failures("merging", where=staged.table):
+        _check_keys(source, merge, staged.table)
+        table = open_table(Path(staged.table))
+        if table is None:
+            return Merged(None)
+        check_writable(table, partition_by=staged.partition_by, where=staged.table)
+        schema_json = table.schema().to_json()
+        _check_types(staged, schema_json, merge)
+        reader = _Reader(spark, staged, schema_json)
+        candidates = _candidates(live_files(table, with_stats=True), staged, merge.keys)
+        touched = _touched(reader, candidates, source, merge)
+        if not touched:
+            return Merged(table.version())
+        return _resolve(reader, touched, source, merge, table.version())
+
+
+def _resolve(reader: _Reader, touched: Sequence[LiveFile], source: DataFrame, merge: MergeKeys, version: int) -> Merged:
+    staged, keys = reader.staged, list(merge.keys)
+    old = reader.read(touched)
+    winners, winning = None, source
+    if merge.sequence_by is not None:
+        newer = _newer_in_table(old, source, merge)
+        if newer.limit(1).count():
+            winning = source.join(newer, on=keys, how="left_anti").select(*source.columns)
+            winners = stage(
+                winning, table=staged.table, partition_by=staged.partition_by, folder=f"merge/{uuid.uuid4().hex}"
+            )
+            winning = read_staged(reader.spark, winners)
+    rest = old.join(winning.select(*keys), on=keys, how="left_anti").select(*old.columns)
+    carried = stage(rest, table=staged.table, partition_by=staged.partition_by, folder=f"merge/{uuid.uuid4().hex}")
+    return Merged(version, tuple(touched), carried, winners)
+
+
+def _newer_in_table(old: DataFrame, source: DataFrame, merge: MergeKeys) -> DataFrame:
+    """Keys of staged rows that the table holds with a higher sequence. A null sequence is the lowest."""
+    keys, column = list(merge.keys), merge.sequence_by or ""
+    table_rows = old.select(*keys, sf.col(column).alias("_table_sequence"))
+    staged_rows = source.select(*keys, sf.col(column).alias("_staged_sequence"))
+    both = staged_rows.join(table_rows, on=keys, how="inner")
+    newer = sf.col("_table_sequence") > sf.col("_staged_sequence")
+    unknown = sf.col("_staged_sequence").isNull() & sf.col("_table_sequence").isNotNull()
+    return both.filter(newer | unknown).select(*keys).distinct()
+
+
+class _Reader:
+    """Reads files of the table by name, each with its partition values as the log has them."""
+
+    def __init__(self, spark: SparkSession, staged: Staged, schema_json: str) -> None:
+        self.spark, self.staged = spark, staged
+        self.schema = spark_schema(schema_json)
+        self._partitions = set(staged.partition_by)
+        self._file_schema = st.StructType([f for f in self.schema.fields if f.name not in self._partitions])
+
+    def read(self, files: Sequence[LiveFile], *, index: bool = False) -> DataFrame:
+        """All rows of the files; with `index`, also the position of each row's file."""
+        groups: dict[tuple[Any, ...], list[LiveFile]] = {}
+        for position, file in enumerate(files):
+            label = (position,) if index else tuple(file.partition_values.values())
+            groups.setdefault(label, []).append(file)
+        frames = [self._group(members, label[0] if index else None) for label, members in groups.items()]
+        return reduce(lambda a, b: a.union(b), frames)
+
+    def _group(self, files: Sequence[LiveFile], position: int | None) -> DataFrame:
+        paths = [str(Path(self.staged.table) / f.path) for f in files]
+        df = self.spark.read.schema(self._file_schema).parquet(*paths)
+        values = files[0].partition_values
+        columns = [
+            sf.lit(values[f.name]).cast(f.dataType).alias(f.name)
+            if f.name in self._partitions
+            else sf.col(f"`{f.name}`")
+            for f in self.schema.fields
+        ]
+        return df.select(*columns, *([sf.lit(position).alias(_INDEX)] if position is not None else []))
+
+
+def _touched(
+    reader: _Reader, candidates: Sequence[LiveFile], source: DataFrame, merge: MergeKeys
+) -> Sequence[LiveFile]:
+    if not candidates or len(candidates) > _EXAMINED_SINGLY:
+        return candidates
+    keys = list(merge.keys)
+    rows = reader.read(candidates, index=True).select(*keys, _INDEX)
+    found = rows.join(source.select(*keys), on=keys, how="left_semi").select(_INDEX).distinct().collect()
+    return [candidates[i] for i in sorted(row[0] for row in found)]
+
+
+def _candidates(live: Sequence[LiveFile], staged: Staged, keys: Sequence[str]) -> list[LiveFile]:
+    """Files that may hold a staged key, by partition values and statistics."""
+    if not staged.files:
+        return []
+    types = column_types(staged.schema_json)
+    parts = {c: {f.partition_values[c] for f in staged.files} for c in keys if c in staged.partition_by}
+    ranges = {c: r for c in keys if c not in parts and (r := _staged_range(staged, c, types[c])) is not None}
+    return [
+        f
+        for f in live
+        if all(f.partition_values[c] in values for c, values in parts.items())
+        and all(_overlaps(f, c, r) for c, r in ranges.items())
+    ]
+
+
+def _staged_range(staged: Staged, column: str, kind: Any) -> tuple[Any, Any] | None:
+    if kind not in ("long", "integer", "short", "byte", "string", "date"):
+        return None
+    bounds = [
+        (f.stats.get("minValues", {}).get(column), f.stats.get("maxValues", {}).get(column)) for f in staged.files
+    ]
+    if any(low is None or high is None for low, high in bounds):
+        return None
+    low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
+    return (date.fromisoformat(low), date.fromisoformat(high)) if kind == "date" else (low, high)
+
+
+def _overlaps(file: LiveFile, column: str, bounds: tuple[Any, Any]) -> bool:
+    low, high = ((file.stats.get(side) or {}).get(column) for side in ("min", "max"))
+    if low is None or high is None or type(low) is not type(bounds[0]):
+        return True
+    return bool(low <= bounds[1] and bounds[0] <= high)
+
+
+def _check_columns(staged: Staged, merge: MergeKeys) -> None:
+    columns = column_types(staged.schema_json)
+    wanted = (*merge.keys, *((merge.sequence_by,) if merge.sequence_by else ()))
+    missing = [c for c in wanted if c not in columns]
+    if missing:
+        raise TableError(
+            "merge columns are not in the output",
+            where=staged.table,
+            found=", ".join(missing),
+            fix=f"use columns of {', '.join(columns)}",
+        )
+
+
+def _check_types(staged: Staged, schema_json: str, merge: MergeKeys) -> None:
+    ours, theirs = column_types(staged.schema_json), column_types(schema_json)
+    for column in (*merge.keys, *((merge.sequence_by,) if merge.sequence_by else ())):
+        if ours[column] != theirs.get(column):
+            raise TableError(
+                "a merge column has another type than in the table",
+                where=f"{staged.table}, column {column}",
+                fix="cast it in the transform",
+            )
+
+
+def _check_keys(source: DataFrame, merge: MergeKeys, where: str) -> None:
+    keys = list(merge.keys)
+    null = reduce(lambda a, b: a | b, [sf.col(f"`{k}`").isNull() for k in keys])
+    nulls = source.filter(null).count()
+    if nulls:
+        raise DataError(
+            "merge keys are null",
+            where=f"{where}, keys {', '.join(keys)}",
+            found=f"{nulls} rows",
+            fix="filter them in the transform",
+        )
+    doubled = source.groupBy(*keys).count().filter(sf.col("count") > 1).count()
+    if doubled:
+        raise DataError(
+            "merge keys are not unique in the output",
+            where=f"{where}, keys {', '.join(keys)}",
+            found=f"{doubled} keys occur more than once",
+            fix="keep one row per key in the transform",
+        )

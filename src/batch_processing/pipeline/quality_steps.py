@@ -1,0 +1,260 @@
+"""The steps that judge: validate the sources, run the custom checks, judge the staged output, keep the metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from batch_processing.errors import CheckError, ValidationFailed
+from batch_processing.pipeline.context import RunContext
+from batch_processing.pipeline.frames import landed_frame, valid_frame
+from batch_processing.pipeline.landing_steps import extracted
+from batch_processing.pipeline.ledger import check_hop, check_validated
+from batch_processing.pipeline.manifests import (
+    CustomManifest,
+    OutputManifest,
+    SourceVerdict,
+    TransformManifest,
+    ValidateManifest,
+    fingerprint,
+    new_token,
+)
+from batch_processing.pipeline.metrics import write_metrics
+from batch_processing.pipeline.plan import PlanStep
+from batch_processing.results import Outcome, Published, QualityResult, RuleResult
+from batch_processing.settings.models import OutputValidationSpec, ValidationSpec
+from batch_processing.storage import write_json
+
+if TYPE_CHECKING:
+    from batch_processing.quality.validation import Validated
+
+
+def validate(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
+    """Judges every source, quarantines its bad rows, then lets the gate decide.
+
+    All sources are judged and all evidence is stored before a closed gate raises.
+    """
+    print_ = _validate_fingerprint(ctx)
+    done = ctx.manifests.read(step.id, ValidateManifest)
+    if done is None or done.fingerprint != print_:
+        verdicts = {name: _judge_source(ctx, name) for name in ctx.spec.sources}
+        _require([v.quality for v in verdicts.values() if v.quality], ctx)
+        done = ValidateManifest(new_token(), print_, verdicts)
+        ctx.manifests.write(step.id, done)
+    totals = {
+        name: sum(getattr(verdict, name) for verdict in done.sources.values())
+        for name in ("landed", "valid", "quarantined")
+    }
+    qualities = [verdict.quality for verdict in done.sources.values() if verdict.quality]
+    outcome = Outcome.PASS_WITH_QUARANTINE if totals["quarantined"] else Outcome.PASS
+    return {"outcome": outcome.value, **totals, "scores": {q.dataset: q.score for q in qualities}}
+
+
+def custom_validation(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
+    """Runs the table-level Python checks on the valid rows of each source."""
+    from batch_processing.quality.checks import load_checks
+    from batch_processing.quality.table_checks import run_table_checks
+
+    upstream = ctx.manifests.need("validate", ValidateManifest)
+    names = {source: spec.checks for source, spec in ctx.spec.validations.items() if spec.checks}
+    digests = [ctx.code_digest(name, what="check") for checks in names.values() for name in checks]
+    print_ = fingerprint(upstream.token, names, digests)
+    done = ctx.manifests.read(step.id, CustomManifest)
+    if done is None or done.fingerprint != print_:
+        rules: dict[str, tuple[RuleResult, ...]] = {}
+        results = []
+        for source, wanted in names.items():
+            checks = load_checks(wanted, root=ctx.project.root)
+            if not checks.table:
+                continue
+            rules[source] = run_table_checks(valid_frame(ctx, source), checks, dataset=source)
+            verdict = upstream.sources[source]
+            result = _custom_result(source, verdict.valid, rules[source])
+            ctx.control.record_quality(ctx.key, result)
+            results.append(result)
+        _require(results, ctx)
+        done = CustomManifest(new_token(), print_, rules)
+        ctx.manifests.write(step.id, done)
+    judged = [rule for rules in done.rules.values() for rule in rules]
+    return {"checks": len(judged), "passed": sum(rule.outcome.passed for rule in judged)}
+
+
+def validate_output(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
+    """Judges exactly the staged files. Where they fail they are discarded; the table stays as it was."""
+    from batch_processing.delta_lake.staging import discard, read_staged
+
+    spec = ctx.spec.validate_output
+    if spec is None:
+        return {}
+    upstream = ctx.manifests.need("transform", TransformManifest)
+    frame = read_staged(ctx.spark, upstream.staged)
+    validated = _run_suite(ctx, frame, dataset="output", spec=spec, allow_empty=spec.allow_empty)
+    quality = validated.result
+    _store_evidence(ctx, "output", validated)
+    check_hop(
+        "validate_output",
+        into=upstream.staged.rows,
+        out=quality.rows,
+        where=upstream.staged.table,
+        equation=f"staged {upstream.staged.rows:,} != judged {quality.rows:,}",
+    )
+    try:
+        _require([quality], ctx)
+    except (ValidationFailed, CheckError):
+        if quality.outcome is Outcome.FAIL:
+            discard(upstream.staged)
+        raise
+    ctx.manifests.write(step.id, OutputManifest(new_token(), upstream.token, quality))
+    return {"score": quality.score, "rows": quality.rows, "rules": len(quality.rules)}
+
+
+def quality_metrics(ctx: RunContext) -> dict[str, Any]:
+    """Keeps the run's scores and counts, and hands them to the metrics back end."""
+    verdicts = ctx.manifests.need("validate", ValidateManifest).sources
+    landed = sum(verdict.landed for verdict in verdicts.values())
+    valid = sum(verdict.valid for verdict in verdicts.values())
+    record = ctx.control.run(ctx.run_id, pipeline=ctx.spec.pipeline)
+    path = write_metrics(ctx.project.home / "metrics", record)
+    return {"score": valid / landed if landed else 1.0, "landed": landed, "valid": valid, "metrics_file": str(path)}
+
+
+def run_score(ctx: RunContext) -> float:
+    """Valid rows / landed rows over the sources that are validated, 0..1."""
+    verdicts = [v for v in ctx.manifests.need("validate", ValidateManifest).sources.values() if v.quality is not None]
+    landed = sum(verdict.landed for verdict in verdicts)
+    return sum(verdict.valid for verdict in verdicts) / landed if landed else 1.0
+
+
+def _judge_source(ctx: RunContext, name: str) -> SourceVerdict:
+    landed = sum(manifest.landed.landed for manifest in extracted(ctx, name))
+    spec = ctx.spec.validations.get(name)
+    allow_empty = ctx.spec.sources[name].allow_empty or (spec is not None and spec.allow_empty)
+    if spec is None:
+        if landed == 0 and not allow_empty:
+            raise ValidationFailed(
+                f"Data validation failed: source {name} has no rows",
+                where=f"sources.{name}",
+                found="0 rows landed",
+                fix="look at its rejects in the report, or set allow_empty: true where no rows are normal",
+            )
+        return SourceVerdict(landed=landed, valid=landed, quarantined=0)
+    validated = _run_suite(ctx, landed_frame(ctx, name), dataset=name, spec=spec, allow_empty=allow_empty)
+    quality = validated.result
+    _store_evidence(ctx, name, validated)
+    if quality.outcome is Outcome.ERROR:
+        return SourceVerdict(landed=landed, valid=0, quarantined=0, quality=quality)
+    check_validated(name, landed=landed, valid=quality.valid, quarantined=quality.quarantined)
+    quarantine = _quarantine(ctx, name, validated)
+    return SourceVerdict(landed, quality.valid, quality.quarantined, quality, quarantine)
+
+
+def _run_suite(
+    ctx: RunContext, frame: Any, *, dataset: str, spec: ValidationSpec | OutputValidationSpec, allow_empty: bool
+) -> Validated:
+    from batch_processing.quality.checks import load_checks
+    from batch_processing.quality.suite import load_suite
+    from batch_processing.quality.validation import validate as judge
+
+    suite = load_suite(spec.suite, suites_dir=ctx.project.suites_dir) if spec.suite else None
+    checks = load_checks(spec.checks, root=ctx.project.root) if spec.checks else None
+    return judge(
+        frame,
+        dataset=dataset,
+        suite=suite,
+        checks=checks,
+        threshold=ctx.threshold(spec.threshold),
+        allow_empty=allow_empty,
+    )
+
+
+def _store_evidence(ctx: RunContext, dataset: str, validated: Validated) -> None:
+    write_json(ctx.folder / "quality" / f"{dataset}.json", validated.gx_result)
+    ctx.control.record_quality(ctx.key, validated.result)
+
+
+def _quarantine(ctx: RunContext, name: str, validated: Validated) -> Published | None:
+    """Publishes the bad rows into the source's quarantine table, in place of what the slice had there before."""
+    from pyspark.sql import functions as sf
+
+    from batch_processing.delta_lake.publish import publish
+    from batch_processing.delta_lake.staging import stage
+    from batch_processing.storage import local_path
+
+    table = ctx.quarantine_table(name)
+    bad = validated.bad_rows()
+    if bad is None and not (local_path(table) / "_delta_log").is_dir():
+        return None
+    if bad is None:
+        bad = landed_frame(ctx, name).withColumn("_reasons", sf.array(sf.lit(""))).where(sf.lit(False))
+    token = new_token()
+    facts = {
+        "_slice": ctx.slice.iso,
+        "_generation": ctx.generation,
+        "_run_id": ctx.run_id,
+        "_suite": validated.result.fingerprint,
+    }
+    frame = bad.withColumns({column: sf.lit(value) for column, value in facts.items()})
+    staged = stage(frame, table=table, partition_by=("_slice",), folder=f"{ctx.attempt_folder}/{token}")
+    check_hop(
+        f"quarantine {name}",
+        into=validated.result.quarantined,
+        out=staged.rows,
+        where=table,
+        equation=f"bad rows counted {validated.result.quarantined:,} != rows written {staged.rows:,}",
+    )
+    published = publish(
+        staged,
+        mode="replace_partitions",
+        app_id=f"batch_processing:quarantine:{ctx.spec.pipeline}:{ctx.slice.iso}:{ctx.run_id}:{token}",
+        generation=1,
+        metadata={"pipeline": ctx.spec.pipeline, "slice": ctx.slice.iso, "run_id": ctx.run_id, "source": name},
+        replace=[{"_slice": ctx.slice.iso}],
+        schema_change="additive",
+    )
+    ctx.control.record_quarantine(ctx.key, name, table)
+    return published if staged.rows else None
+
+
+def _require(results: list[QualityResult], ctx: RunContext) -> None:
+    """Raises where a gate closed; an ERROR wins over a FAIL, for nobody knows what it would have said."""
+    where = f"pipeline {ctx.spec.pipeline}, slice {ctx.slice}"
+    fix = f"see the report {ctx.report_path}"
+    if errors := [result for result in results if result.outcome is Outcome.ERROR]:
+        text = "; ".join(f"{result.dataset}: {result.message}" for result in errors)
+        raise CheckError("a check could not run, so there is no verdict", where=where, found=text, fix=fix)
+    if failed := [result for result in results if result.outcome is Outcome.FAIL]:
+        text = "; ".join(f"{result.dataset}: {result.message}" for result in failed)
+        raise ValidationFailed("Data validation failed", where=where, found=text, fix=fix)
+
+
+def _custom_result(source: str, rows: int, rules: tuple[RuleResult, ...]) -> QualityResult:
+    from batch_processing.quality.gate import decide_table_checks
+
+    decision = decide_table_checks(rules)
+    return QualityResult(
+        dataset=source,
+        suite="custom checks",
+        fingerprint="",
+        outcome=decision.outcome,
+        score=decision.score,
+        threshold=1.0,
+        rows=rows,
+        valid=rows,
+        quarantined=0,
+        rules=rules,
+        message=decision.message,
+    )
+
+
+def _validate_fingerprint(ctx: RunContext) -> str:
+    from batch_processing.quality.suite import load_suite
+
+    tokens = [manifest.token for name in ctx.spec.sources for manifest in extracted(ctx, name)]
+    specs = {name: spec.model_dump(mode="json") for name, spec in ctx.spec.validations.items()}
+    suites = [
+        load_suite(spec.suite, suites_dir=ctx.project.suites_dir).fingerprint
+        for spec in ctx.spec.validations.values()
+        if spec.suite
+    ]
+    thresholds = [ctx.threshold(spec.threshold) for spec in ctx.spec.validations.values()]
+    code = [ctx.code_digest(name, what="check") for spec in ctx.spec.validations.values() for name in spec.checks]
+    return fingerprint(tokens, specs, suites, thresholds, code)

@@ -1,0 +1,156 @@
+"""What the values of an expectation's keyword arguments may be, and how text bounds become dates.
+
+GX checks these with pydantic when it builds an expectation; here they are checked when the suite is loaded.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
+from typing import Any
+
+Bound = int | float | date | datetime
+
+_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+_PAIR_IGNORE = ("both_values_are_missing", "either_value_is_missing", "neither")
+_LIST_IGNORE = ("all_values_are_missing", "any_value_is_missing", "never")
+_PARSERS = ("spark", "great_expectations", "great_expectations__experimental__", "pandas")
+
+
+def parse_bound(value: object) -> Bound | None:
+    """A bound as written in a suite: a number, or text that is a number, an ISO date or an ISO timestamp.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if value is None or isinstance(value, bool):
+        return None if value is None else int(value)
+    if isinstance(value, int | float | date):
+        return value
+    if isinstance(value, str):
+        return _parse_text(value)
+    raise ValueError("is not a number, a date or a timestamp")
+
+
+def _parse_text(value: str) -> Bound:
+    for convert in (int, float):
+        try:
+            return convert(value)
+        except ValueError:
+            continue
+    try:
+        return date.fromisoformat(value) if _DATE.match(value) else datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("is not a number, an ISO date or an ISO timestamp") from None
+
+
+def problems_in_values(kind: str, kwargs: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the values, one sentence each, naming the argument and never more than its own text."""
+    for key, value in kwargs.items():
+        if isinstance(value, Mapping) and "$PARAMETER" in value:
+            yield f"{key} is a suite parameter, which is not supported; write the value"
+        elif value is not None and (check := _CHECKS.get(key)) and (problem := check(value)):
+            yield f"{key} {problem}"
+        elif value is None and key in _NEVER_NULL:
+            yield f"{key} is null"
+    yield from _bounds_problems(kind, kwargs)
+    ignored, allowed = kwargs.get("ignore_row_if"), _PAIR_IGNORE if "column_A" in kwargs else _LIST_IGNORE
+    if ignored is not None and ignored not in allowed:
+        yield f"ignore_row_if is {ignored!r}; valid: {', '.join(allowed)}"
+    yield from _condition_problems(kwargs)
+
+
+def _bounds_problems(kind: str, kwargs: Mapping[str, Any]) -> Iterator[str]:
+    whole = kind in _WHOLE_BOUNDS
+    bounds: dict[str, Bound | None] = {}
+    for key in ("min_value", "max_value"):
+        try:
+            bounds[key] = parse_bound(kwargs.get(key))
+        except ValueError as error:
+            yield f"{key} {error}"
+            return
+        found = bounds[key]
+        if isinstance(found, float) and (math.isnan(found) or (whole and not found.is_integer())):
+            yield f"{key} is not a {'whole ' if whole else ''}number"
+            return
+    low, high = bounds["min_value"], bounds["max_value"]
+    if low is None and high is None and kind in _NEEDS_A_BOUND:
+        yield "min_value and max_value are both missing"
+    if low is not None and high is not None and type(low) is type(high) and low > high:  # type: ignore[operator]
+        yield "min_value is greater than max_value"
+
+
+def _condition_problems(kwargs: Mapping[str, Any]) -> Iterator[str]:
+    condition, parser = kwargs.get("row_condition"), kwargs.get("condition_parser")
+    if parser is not None and parser not in _PARSERS:
+        yield f"condition_parser is {parser!r}; valid: {', '.join(_PARSERS[:2])}"
+    elif parser == "pandas":
+        yield "condition_parser pandas does not work on Spark; write the condition in Spark SQL with parser spark"
+    elif isinstance(condition, str) and parser is None:
+        yield "row_condition needs condition_parser: 'spark' for Spark SQL, 'great_expectations' for col(...)"
+    elif condition is not None and not isinstance(condition, str | Mapping):
+        yield "row_condition is not text and not an object"
+
+
+def _text(value: object) -> str:
+    return "" if isinstance(value, str) and value else "is not a text"
+
+
+def _texts(value: object) -> str:
+    good = isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value)
+    return "" if good else "is not a list of texts with at least one entry"
+
+
+def _columns(value: object) -> str:
+    return _texts(value)
+
+
+def _values(value: object) -> str:
+    return "" if isinstance(value, list | tuple) and value else "is not a list with at least one value"
+
+
+def _pairs(value: object) -> str:
+    good = isinstance(value, list | tuple) and value and all(isinstance(v, list | tuple) and len(v) == 2 for v in value)
+    return "" if good else "is not a list of pairs with at least one pair"
+
+
+def _share(value: object) -> str:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    return "" if good else "is not a number between 0 and 1"
+
+
+def _flag(value: object) -> str:
+    return "" if isinstance(value, bool) else "is not true or false"
+
+
+def _number(value: object) -> str:
+    return "" if isinstance(value, int | float) and not isinstance(value, bool) else "is not a number"
+
+
+def _match_on(value: object) -> str:
+    return "" if value in ("any", "all") else f"is {value!r}; valid: any, all"
+
+
+def _escape(value: object) -> str:
+    return "" if isinstance(value, str) and len(value) == 1 else "is not a single character"
+
+
+_CHECKS: Mapping[str, Callable[[object], str]] = {
+    "column": _text, "column_A": _text, "column_B": _text, "regex": _text, "like_pattern": _text, "type_": _text,
+    "strftime_format": _text, "unexpected_rows_query": _text, "regex_list": _texts, "like_pattern_list": _texts,
+    "type_list": _texts, "column_list": _columns, "column_set": _columns, "value_set": _values,
+    "value_pairs_set": _pairs, "mostly": _share, "strict_min": _flag, "strict_max": _flag, "or_equal": _flag,
+    "exact_match": _flag, "value": _number, "sum_total": _number, "column_index": _number, "match_on": _match_on,
+    "escape": _escape,
+}  # fmt: skip
+_NEVER_NULL = frozenset(
+    {"column", "column_A", "column_B", "column_list", "column_set", "value_set", "value_pairs_set", "mostly", "regex",
+     "regex_list", "like_pattern", "like_pattern_list", "value", "sum_total", "type_"}
+)  # fmt: skip
+_NEEDS_A_BOUND = frozenset({"expect_column_values_to_be_between", "expect_column_value_lengths_to_be_between"})
+_WHOLE_BOUNDS = frozenset(
+    {"expect_column_value_lengths_to_be_between", "expect_table_row_count_to_be_between",
+     "expect_table_column_count_to_be_between", "expect_column_unique_value_count_to_be_between"}
+)  # fmt: skip

@@ -1,0 +1,83 @@
+"""The bad rows and the rest: two DataFrames that are exact complements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from batch_processing.quality.frames import any_of, quoted, truth
+from batch_processing.quality.rules import KeyCount, Rule
+from batch_processing.quality.scan import key_column, repeated_keys
+from batch_processing.results import Severity
+
+REASONS = "_reasons"
+
+
+class Split:
+    """Tells bad rows from good ones.
+
+    Uniqueness is a left join with the keys that repeat, so that every row of a repeated key is bad; no window.
+
+    Args:
+        df: the rows.
+        rules: rules that name rows and that could run.
+        repeated: keys of the groupings that have repeated keys; only those are joined.
+    """
+
+    def __init__(self, df: DataFrame, rules: Sequence[Rule], *, repeated: frozenset[str]) -> None:
+        self._df = df
+        self._rules = [rule for rule in rules if rule.names_rows]
+        used = {rule.unique.key: rule.unique for rule in self._rules if rule.unique and rule.unique.key in repeated}
+        self._marks = {key: (index, count) for index, (key, count) in enumerate(used.items())}
+
+    def count(self) -> int:
+        """Rows that break a critical rule, each once."""
+        return int(self._flagged.agg(F.count_if(self._is_bad)).collect()[0][0])
+
+    def bad_rows(self) -> DataFrame:
+        """All columns of the rows that break a critical rule, and `_reasons`: every rule they break."""
+        flags = [(rule.rule_id, self._flag(rule)) for rule in self._rules]
+        reasons = F.array_compact(
+            F.array(*[F.when(flag, F.lit(rule_id)) for rule_id, flag in flags if flag is not None])
+        )
+        return self._flagged.where(self._is_bad).select(*self._original, reasons.alias(REASONS))
+
+    def valid_rows(self) -> DataFrame:
+        """The other rows, original columns."""
+        return self._flagged.where(~self._is_bad).select(*self._original)
+
+    @property
+    def _original(self) -> list[Column]:
+        return [F.col(quoted(name)) for name in self._df.columns]
+
+    @cached_property
+    def _flagged(self) -> DataFrame:
+        return reduce(self._mark, self._marks.values(), self._df)
+
+    def _mark(self, df: DataFrame, mark: tuple[int, KeyCount]) -> DataFrame:
+        index, key = mark
+        names = [f"_repeated_{index}_{position}" for position in range(len(key.columns))]
+        keys = repeated_keys(self._df, key, names).withColumn(_mark_name(index), F.lit(True))
+        pairs = [(key_column(self._df, name), F.col(alias)) for name, alias in zip(key.columns, names, strict=True)]
+        equal = [a == b if len(pairs) == 1 else a.eqNullSafe(b) for a, b in pairs]
+        return df.join(keys, on=reduce(lambda a, b: a & b, equal), how="left").drop(*names)
+
+    @cached_property
+    def _is_bad(self) -> Column:
+        critical = [rule for rule in self._rules if rule.severity is Severity.CRITICAL]
+        return any_of([flag for rule in critical if (flag := self._flag(rule)) is not None])
+
+    def _flag(self, rule: Rule) -> Column | None:
+        if rule.bad is not None:
+            return truth(rule.bad)
+        if rule.unique is None or rule.unique.key not in self._marks:
+            return None
+        index, key = self._marks[rule.unique.key]
+        return truth(F.col(_mark_name(index))) & truth(key.where)
+
+
+def _mark_name(index: int) -> str:
+    return f"_repeated_{index}"

@@ -1,0 +1,275 @@
+"""Validates one dataset: suite and row checks in one scan, a verdict by the gate, and the rows split by it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from batch_processing.errors import UsageError
+from batch_processing.quality.checks import Checks
+from batch_processing.quality.compilation import Compiled, ForGX, Unable, compile_check, compile_expectation, rules_of
+from batch_processing.quality.frames import Frame
+from batch_processing.quality.gate import decide, exact_threshold
+from batch_processing.quality.gx import exception_of, run_in_gx
+from batch_processing.quality.gx_results import expectation_error, expectation_result, suite_result
+from batch_processing.quality.rule_results import (
+    check_result,
+    gx_rule_result,
+    rule_result,
+    unable_check,
+    unable_expectation,
+)
+from batch_processing.quality.rules import CannotCompile, Finding, Rule
+from batch_processing.quality.scan import Scanned, scan
+from batch_processing.quality.split import Split
+from batch_processing.quality.suite import ExpectationConfig, Suite, load_suite, parse_suite
+from batch_processing.results import QualityResult, RuleResult
+
+_LOG = logging.getLogger(__name__)
+
+
+class Validated:
+    """The verdict on a DataFrame, and its rows split by it. True where the outcome passed.
+
+    Attributes:
+        result: counts, score, outcome and every rule's result.
+        gx_result: the suite's result as Great Expectations writes it (`ExpectationSuiteValidationResult` as JSON).
+    """
+
+    def __init__(self, df: DataFrame, *, result: QualityResult, gx_result: dict[str, Any], split: Split | None) -> None:
+        self.result = result
+        self.gx_result = gx_result
+        self._df = df
+        self._split = split
+
+    def __bool__(self) -> bool:
+        return self.result.outcome.passed
+
+    def __repr__(self) -> str:
+        found = self.result
+        return f"<Validated {found.dataset}: {found.outcome}, {found.valid:,} of {found.rows:,} rows valid>"
+
+    def bad_rows(self) -> DataFrame | None:
+        """The rows that broke a critical row rule: all their columns and `_reasons` (array<string>: every rule id they
+        broke, warnings included). None where there is none.
+        """
+        return self._split.bad_rows() if self._split else None
+
+    def valid_rows(self) -> DataFrame:
+        """The rest, original columns; the DataFrame itself where no row is bad."""
+        return self._split.valid_rows() if self._split else self._df
+
+
+def validate(
+    df: DataFrame,
+    *,
+    dataset: str = "data",
+    suite: Suite | None = None,
+    checks: Checks | None = None,
+    threshold: float = 1.0,
+    allow_empty: bool = False,
+    meta: Mapping[str, Any] | None = None,
+) -> Validated:
+    """Judges a DataFrame by a suite and by the row checks among `checks`.
+
+    Table checks are left to `run_table_checks`. Rows are read once for everything but uniqueness, which takes one
+    grouped count per key (and a join where keys repeat), and what falls back to GX.
+
+    Args:
+        df: the rows, of any Spark Connect session.
+        dataset: source name, or `output`.
+        suite: the suite.
+        checks: Python checks; the row-level ones are used.
+        threshold: least share of valid rows, 0..1.
+        allow_empty: no rows is a pass.
+        meta: run facts for `gx_result["meta"]`, JSON-able.
+
+    Raises:
+        UsageError: a threshold outside 0..1, or a check whose id is also a rule id of the suite.
+        CheckError: the DataFrame cannot be evaluated at all.
+        EngineError: the engine does not answer.
+    """
+    exact_threshold(threshold)
+    used = checks or Checks()
+    _require_distinct_ids(suite, used)
+    started = time.monotonic()
+    frame = Frame(df)
+    configs = suite.expectations if suite else ()
+    compiled: list[Compiled] = [compile_expectation(config, frame) for config in configs]
+    compiled += [compile_check(check, df, frame) for check in used.row]
+    rules = rules_of(compiled)
+    scanned = scan(df, rules)
+    from_gx = _run_fallback(df, configs, compiled)
+    split = _split(df, rules, scanned)
+    bad = split.count() if split and _needs_join(rules, scanned) else scanned.bad_by_predicate
+    judged = _judge_all(configs, used, compiled, scanned, from_gx, allow_empty=allow_empty)
+    decision = decide(
+        [rule for rule, _ in judged],
+        rows=scanned.rows,
+        bad=bad,
+        threshold=threshold,
+        allow_empty=allow_empty,
+        rules_expected=suite is not None or not used.table,
+    )
+    result = QualityResult(
+        dataset=dataset,
+        suite=suite.name if suite else "",
+        fingerprint=suite.fingerprint if suite else _checks_fingerprint(used),
+        outcome=decision.outcome,
+        score=decision.score,
+        threshold=threshold,
+        rows=scanned.rows,
+        valid=scanned.rows - bad,
+        quarantined=bad,
+        rules=tuple(rule for rule, _ in judged),
+        message=decision.message,
+    )
+    _LOG.info(
+        "validated %s: %s, %d rules, %d of %d rows valid, %.2f s",
+        dataset, result.outcome, len(judged), result.valid, result.rows, time.monotonic() - started,
+    )  # fmt: skip
+    facts = {**(meta or {}), "batch_processing": _facts(result)}
+    gx_result = suite_result(result.suite, [found for _, found in judged if found is not None], meta=facts)
+    return Validated(df, result=result, gx_result=gx_result, split=split if bad else None)
+
+
+def validate_data(
+    df: DataFrame,
+    suite: Suite | Mapping[str, Any] | str,
+    *,
+    suites_dir: Path | str | None = None,
+    checks: Checks | None = None,
+    threshold: float = 1.0,
+    allow_empty: bool = False,
+) -> Validated:
+    """Judges a DataFrame by a suite: `if validate_data(df, "batch_suite"): ...`
+
+    Args:
+        df: the rows, of any Spark Connect session.
+        suite: a Suite, the JSON object of one, or the name or path of a suite file.
+        suites_dir: where named suites are; default `gx/expectations` in the current folder.
+        checks: Python checks; the row-level ones are used.
+        threshold: least share of valid rows, 0..1.
+        allow_empty: no rows is a pass.
+
+    Returns:
+        The verdict; true where it passed. `.result` has the counts, `.bad_rows()` and `.valid_rows()` the rows.
+
+    Raises:
+        SuiteError: no such suite, or not a valid one.
+        UsageError, CheckError, EngineError: as `validate`.
+    """
+    if isinstance(suite, str):
+        folder = Path(suites_dir) if suites_dir is not None else Path.cwd() / "gx" / "expectations"
+        found = load_suite(suite, suites_dir=folder)
+    else:
+        found = suite if isinstance(suite, Suite) else parse_suite(suite)
+    return validate(df, suite=found, checks=checks, threshold=threshold, allow_empty=allow_empty)
+
+
+def _require_distinct_ids(suite: Suite | None, checks: Checks) -> None:
+    both = sorted(set(suite.rule_ids if suite else ()) & {check.id for check in checks.row})
+    if both:
+        raise UsageError(f"{both[0]!r} is a rule of the suite and the id of a check", fix="give the check another id")
+
+
+def _run_fallback(
+    df: DataFrame, configs: tuple[ExpectationConfig, ...], compiled: list[Compiled]
+) -> dict[str, dict[str, Any]]:
+    asked = {rule.rule_id for rule in compiled if isinstance(rule, ForGX)}
+    wanted = [config for config in configs if config.rule_id in asked]
+    return dict(zip([config.rule_id for config in wanted], run_in_gx(df, wanted), strict=True))
+
+
+def _repeated(rules: list[Rule], scanned: Scanned) -> frozenset[str]:
+    usable = [rule.unique for rule in rules if rule.unique and rule.rule_id not in scanned.broken]
+    return frozenset(key.key for key in usable if int(scanned.values[key.repeated_rows]) > 0)
+
+
+def _needs_join(rules: list[Rule], scanned: Scanned) -> bool:
+    repeated = _repeated(rules, scanned)
+    critical = [rule.unique for rule in rules if rule.unique and rule.severity == "critical"]
+    return any(key.key in repeated for key in critical)
+
+
+def _split(df: DataFrame, rules: list[Rule], scanned: Scanned) -> Split | None:
+    able = [rule for rule in rules if rule.rule_id not in scanned.broken]
+    if not scanned.bad_by_predicate and not _needs_join(able, scanned):
+        return None
+    return Split(df, able, repeated=_repeated(able, scanned))
+
+
+def _judge_all(
+    configs: tuple[ExpectationConfig, ...],
+    checks: Checks,
+    compiled: list[Compiled],
+    scanned: Scanned,
+    from_gx: Mapping[str, dict[str, Any]],
+    *,
+    allow_empty: bool,
+) -> list[tuple[RuleResult, dict[str, Any] | None]]:
+    found: list[tuple[RuleResult, dict[str, Any] | None]] = []
+    for config, rule in zip(configs, compiled[: len(configs)], strict=True):
+        if isinstance(rule, ForGX):
+            raw = from_gx[rule.rule_id]
+            found.append(
+                (gx_rule_result(config, raw, exception_of(raw), empty=scanned.rows == 0, allow_empty=allow_empty), raw)
+            )
+            continue
+        outcome = _finding(rule, scanned)
+        if isinstance(outcome, str):
+            found.append((unable_expectation(config, outcome), expectation_error(config, outcome)))
+        else:
+            result = rule_result(config, rule, outcome, rows=scanned.rows)  # type: ignore[arg-type]
+            found.append((result, expectation_result(config, outcome)))
+    for check, rule in zip(checks.row, compiled[len(configs) :], strict=True):
+        outcome = _finding(rule, scanned)
+        found.append((unable_check(check, outcome) if isinstance(outcome, str) else check_result(check, outcome), None))
+    return found
+
+
+def _finding(rule: Compiled, scanned: Scanned) -> Finding | str:
+    """A rule's finding, or why it has none."""
+    if isinstance(rule, Unable):
+        return rule.message
+    if not isinstance(rule, Rule):
+        return "nothing evaluated it"
+    if why := scanned.broken.get(rule.rule_id):
+        return why
+    try:
+        return rule.judge(scanned.values)
+    except CannotCompile as reason:
+        return str(reason)
+    except (TypeError, ValueError) as error:
+        return f"the observed value cannot be compared with its bounds ({type(error).__name__})"
+
+
+def _facts(result: QualityResult) -> dict[str, Any]:
+    custom = [
+        {
+            "id": rule.rule_id,
+            "outcome": rule.outcome.value,
+            "unexpected_count": rule.unexpected_count,
+            "message": rule.message,
+        }
+        for rule in result.rules
+        if rule.engine == "python"
+    ]
+    return {
+        "dataset": result.dataset, "outcome": result.outcome.value, "score": result.score,
+        "threshold": result.threshold,
+        "rows": result.rows, "quarantined": result.quarantined, "fingerprint": result.fingerprint, "checks": custom,
+        "message": result.message,
+    }  # fmt: skip
+
+
+def _checks_fingerprint(checks: Checks) -> str:
+    named = json.dumps([[check.id, check.severity.value] for check in checks.row])
+    return hashlib.sha256(named.encode()).hexdigest()[:16]

@@ -1,0 +1,79 @@
+"""What the load asks of a warehouse: one open transaction that both DuckDB and PostgreSQL offer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from batch_processing.settings.values import Connection
+from batch_processing.warehouse.columns import Column
+from batch_processing.warehouse.names import TableName
+
+DEFAULT_WAIT_SECONDS = 300.0
+"""How long a load waits for another that holds the table or the file; `extra.lock_timeout` sets another."""
+
+
+class Session(Protocol):
+    """An open transaction on a warehouse. What is not committed when it closes is gone.
+
+    Attributes:
+        location: where it is, for a person; no credentials.
+    """
+
+    location: str
+
+    def name(self, table: TableName) -> TableName:
+        """The table's name with its schema."""
+        ...
+
+    def lock(self, table: TableName) -> None:
+        """Keeps other loads of this table out until the transaction ends."""
+        ...
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Runs a statement with parameters $1, $2, ... and returns its rows."""
+        ...
+
+    def columns(self, table: TableName) -> dict[str, str]:
+        """Column -> type as the warehouse writes it; empty where there is no such table."""
+        ...
+
+    def ensure_schema(self, table: TableName) -> None:
+        """Makes the table's schema where it is absent."""
+        ...
+
+    def type_of(self, column: Column) -> str:
+        """The type that a column gets here."""
+        ...
+
+    def takes(self, column: Column, existing: str) -> bool:
+        """Whether an existing column holds this one's values exactly."""
+        ...
+
+    def nested_form(self, existing: str) -> str:
+        """How nested values travel to a column of this type: `jsonb`, `json` or `native`."""
+        ...
+
+    def index(self, table: TableName, columns: Sequence[Column], *, keys: Sequence[str]) -> None:
+        """Makes the indexes that a new table is replaced by."""
+        ...
+
+    def copy(self, reader: pa.RecordBatchReader, table: TableName) -> None:
+        """Copies a stream of rows into the table, columns by name; a table without schema is a temporary one."""
+        ...
+
+    def commit(self) -> None:
+        """Makes everything visible at once."""
+        ...
+
+    def close(self) -> None:
+        """Ends the session; what was not committed is rolled back."""
+        ...
+
+
+def wait_seconds(connection: Connection) -> float:
+    """How long to wait for another load, from the connection's `extra.lock_timeout` (seconds)."""
+    settings: Mapping[str, Any] = connection.extra
+    return float(settings.get("lock_timeout", DEFAULT_WAIT_SECONDS))

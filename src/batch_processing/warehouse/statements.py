@@ -1,0 +1,140 @@
+"""The SQL of a load, the same for DuckDB and PostgreSQL. Values go as parameters, names are quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from batch_processing.warehouse.names import (
+    GENERATION_COLUMN,
+    INCOMING_TABLE,
+    SLICE_COLUMN,
+    TableName,
+    quoted,
+    quoted_list,
+)
+
+_SLICE, _GENERATION = quoted(SLICE_COLUMN), quoted(GENERATION_COLUMN)
+_INCOMING = quoted(INCOMING_TABLE)
+
+LEDGER_COLUMNS = {
+    "pipeline": "text",
+    "table": "text",
+    "slice": "timestamp with time zone",
+    "generation": "integer",
+    "table_version": "bigint",
+    "rows": "bigint",
+    "hash": "text",
+    "run_id": "text",
+    "loaded_at": "timestamp with time zone",
+    "table_id": "text",
+}
+LEDGER_KEY = ("pipeline", "table", "slice")
+
+
+def create_ledger(ledger: TableName) -> str:
+    columns = ", ".join(f"{quoted(name)} {kind} NOT NULL" for name, kind in LEDGER_COLUMNS.items())
+    return f"CREATE TABLE {ledger.sql} ({columns}, PRIMARY KEY ({quoted_list(LEDGER_KEY)}))"
+
+
+def select_entry(ledger: TableName) -> str:
+    """Generation, rows and table id that the ledger holds for $1 pipeline, $2 table, $3 slice."""
+    keys = " AND ".join(f"{quoted(name)} = ${number}" for number, name in enumerate(LEDGER_KEY, 1))
+    return f'SELECT "generation", "rows", "table_id" FROM {ledger.sql} WHERE {keys}'  # noqa: S608 - quoted names
+
+
+def select_latest_version(ledger: TableName) -> str:
+    """Highest table version loaded for $1 pipeline, $2 table, $3 table id."""
+    return (
+        f'SELECT max("table_version") FROM {ledger.sql} '  # noqa: S608 - quoted names
+        'WHERE "pipeline" = $1 AND "table" = $2 AND "table_id" = $3'
+    )
+
+
+def upsert_entry(ledger: TableName) -> str:
+    """Writes one ledger row; parameters in the order of LEDGER_COLUMNS."""
+    places = ", ".join(f"${number}" for number in range(1, len(LEDGER_COLUMNS) + 1))
+    changed = ", ".join(f"{quoted(n)} = excluded.{quoted(n)}" for n in LEDGER_COLUMNS if n not in LEDGER_KEY)
+    return (
+        f"INSERT INTO {ledger.sql} ({quoted_list(list(LEDGER_COLUMNS))}) VALUES ({places}) "  # noqa: S608 - quoted names
+        f"ON CONFLICT ({quoted_list(LEDGER_KEY)}) DO UPDATE SET {changed}"
+    )
+
+
+def create_table(table: TableName, types: Mapping[str, str], *, temporary: bool = False) -> str:
+    columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in types.items())
+    return f"CREATE {'TEMPORARY ' if temporary else ''}TABLE {table.sql} ({columns})"
+
+
+def add_column(table: TableName, name: str, kind: str) -> str:
+    return f"ALTER TABLE {table.sql} ADD COLUMN {quoted(name)} {kind}"
+
+
+def delete_all(table: TableName) -> str:
+    """Removes all rows. Not TRUNCATE: that would lock readers out and empty the snapshots they hold."""
+    return f"DELETE FROM {table.sql}"  # noqa: S608 - quoted names
+
+
+def delete_slice(table: TableName) -> str:
+    """Removes the rows of slice $1."""
+    return f"DELETE FROM {table.sql} WHERE {_SLICE} = $1"  # noqa: S608 - quoted names
+
+
+def delete_partitions(
+    table: TableName, partitions: Sequence[Mapping[str, str | None]], types: Mapping[str, str]
+) -> tuple[str, list[str]]:
+    """Removes the rows of these partitions, nulls included; values as text, cast to the columns' types."""
+    parameters: list[str] = []
+    choices = []
+    for partition in partitions:
+        parts = []
+        for name, text in partition.items():
+            if text is None:
+                parts.append(f"{quoted(name)} IS NULL")
+            else:
+                parameters.append(text)
+                parts.append(f"{quoted(name)} = CAST(CAST(${len(parameters)} AS text) AS {types[name]})")
+        choices.append("(" + " AND ".join(parts) + ")")
+    return f"DELETE FROM {table.sql} WHERE {' OR '.join(choices)}", parameters  # noqa: S608 - quoted names
+
+
+def count_all(table: TableName) -> str:
+    return f"SELECT count(*) FROM {table.sql}"  # noqa: S608 - quoted names
+
+
+def count_slice(table: TableName) -> str:
+    """Rows of slice $1 and generation $2."""
+    return f"SELECT count(*) FROM {table.sql} WHERE {_SLICE} = $1 AND {_GENERATION} = $2"  # noqa: S608 - quoted names
+
+
+def merge_superseded(table: TableName, keys: Sequence[str], sequence_by: str) -> str:
+    """Counts incoming rows that are older than the row of their key."""
+    later = _later(sequence_by)
+    return f"SELECT count(*) FROM {_INCOMING} i JOIN {table.sql} t ON {_same(keys)} WHERE {later}"  # noqa: S608 - quoted names
+
+
+def merge_delete(table: TableName, keys: Sequence[str], sequence_by: str | None) -> str:
+    """Removes the rows that incoming ones replace: of the same key, and not later by `sequence_by`."""
+    newer = ""
+    if sequence_by is not None:
+        newer = f" AND ({_later(sequence_by)}) IS NOT TRUE"
+    return f"DELETE FROM {table.sql} t USING {_INCOMING} i WHERE {_same(keys)}{newer}"  # noqa: S608 - quoted names
+
+
+def merge_insert(table: TableName, columns: Sequence[str], keys: Sequence[str]) -> str:
+    """Adds the incoming rows whose key is not there (any more)."""
+    names = quoted_list(list(columns))
+    values = ", ".join(f"i.{quoted(name)}" for name in columns)
+    return (
+        f"INSERT INTO {table.sql} ({names}) SELECT {values} FROM {_INCOMING} i "  # noqa: S608 - quoted names
+        f"WHERE NOT EXISTS (SELECT 1 FROM {table.sql} t WHERE {_same(keys)})"
+    )
+
+
+def _same(keys: Sequence[str]) -> str:
+    return " AND ".join(f"t.{quoted(key)} = i.{quoted(key)}" for key in keys)
+
+
+def _later(sequence_by: str) -> str:
+    """Whether the table's row is later than the incoming one; null is the earliest, as in the Delta table's merge."""
+    mine, theirs = f"t.{quoted(sequence_by)}", f"i.{quoted(sequence_by)}"
+    return f"{mine} > {theirs} OR ({theirs} IS NULL AND {mine} IS NOT NULL)"

@@ -1,0 +1,269 @@
+"""The load itself: in one transaction, the table, what the slice replaces, its rows, the count and the ledger row."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from batch_processing.errors import LedgerError, TableError, WarehouseRefused
+from batch_processing.results import Loaded, Published, Slice
+from batch_processing.settings.models import TargetSpec
+from batch_processing.warehouse import statements
+from batch_processing.warehouse.columns import OWN_COLUMNS, Column
+from batch_processing.warehouse.files import PublishedFiles, RowStream
+from batch_processing.warehouse.names import INCOMING_TABLE, LEDGER_TABLE, TableName
+from batch_processing.warehouse.session import Session
+
+_LOG = logging.getLogger(__name__)
+_PARTITIONS_AT_ONCE = 200
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be loaded, and where.
+
+    Attributes:
+        published: the table version.
+        files: its data files.
+        columns: its columns.
+        target: how it was written (mode, keys, partition columns).
+        table: the warehouse table.
+        declared: the table's name as the declaration writes it.
+        pipeline: with `table` and `slice`, the ledger's key.
+        slice: the data interval.
+        generation: how often the slice was reprocessed, from 1.
+    """
+
+    published: Published
+    files: PublishedFiles
+    columns: tuple[Column, ...]
+    target: TargetSpec
+    table: TableName
+    declared: str
+    pipeline: str
+    slice: Slice
+    generation: int
+
+
+def run_load(job: Job, session: Session) -> Loaded:
+    """Loads the job's rows, or finds that they are there.
+
+    Raises:
+        WarehouseRefused: the table has other columns, or the rows do not fit.
+        LedgerError: the warehouse counts other rows than were published; nothing was kept.
+    """
+    table = session.name(job.table)
+    ledger = table.beside(LEDGER_TABLE)
+    session.lock(table)
+    existing = session.columns(table)
+    has_ledger = bool(session.columns(ledger))
+    if existing and has_ledger and (done := _already(job, session, ledger)):
+        return done
+    _check_files_known(job)
+    types = _ready_table(job, session, table, existing)
+    if not has_ledger:
+        _create_ledger(session, ledger)
+    stream = _stream(job, session, types)
+    if job.target.mode == "merge":
+        _merge(job, session, table, stream, types)
+    else:
+        _replace(job, session, table, stream, types)
+    _write_entry(job, session, ledger)
+    session.commit()
+    _LOG.info("loaded %s rows into %s for slice %s", job.published.rows, job.declared, job.slice)
+    return Loaded(job.declared, job.published.rows, location=session.location)
+
+
+def _already(job: Job, session: Session, ledger: TableName) -> Loaded | None:
+    """The finished load where this generation, or for mode overwrite a later table version, is there."""
+    entry = session.execute(statements.select_entry(ledger), [job.pipeline, job.table.table, job.slice.start])
+    if entry and entry[0][0] >= job.generation and entry[0][2] == job.files.table_id:
+        _LOG.info("generation %s of slice %s is already in %s", job.generation, job.slice, job.declared)
+        return Loaded(job.declared, int(entry[0][1]), already=True, location=session.location)
+    if job.target.mode != "overwrite":
+        return None
+    latest = session.execute(
+        statements.select_latest_version(ledger), [job.pipeline, job.table.table, job.files.table_id]
+    )[0][0]
+    if latest is None or latest <= job.published.version:
+        return None
+    _LOG.warning(
+        "%s already holds table version %s, which replaced version %s of slice %s: nothing loaded",
+        job.declared, latest, job.published.version, job.slice,
+    )  # fmt: skip
+    return Loaded(job.declared, job.published.rows, already=True, location=session.location)
+
+
+def _check_files_known(job: Job) -> None:
+    if job.published.already and not job.published.files and not job.published.metadata:
+        raise TableError(
+            "the table's log no longer says which files the slice's publish added",
+            where=f"{job.published.table} slice {job.slice}",
+            fix="reprocess the slice: batchctl reprocess PIPELINE --slice",
+        )
+
+
+# --- the table
+
+
+def _ready_table(job: Job, session: Session, table: TableName, existing: Mapping[str, str]) -> dict[str, str]:
+    """Makes the table or adds what it lacks; returns the type that each column has there."""
+    wanted = (*job.columns, *OWN_COLUMNS)
+    if not existing:
+        types = {column.name: session.type_of(column) for column in wanted}
+        session.ensure_schema(table)
+        session.execute(statements.create_table(table, types))
+        session.index(table, _index_columns(job), keys=job.target.keys)
+        return types
+    _check_types(job, session, existing)
+    missing = [column for column in wanted if column.name not in existing]
+    refused = [column for column in missing if column not in OWN_COLUMNS]
+    if refused and job.target.schema_change != "additive":
+        listed = ", ".join(f"{column.name} ({session.type_of(column)})" for column in refused)
+        raise WarehouseRefused(
+            "the warehouse table lacks columns that the output has",
+            where=job.declared,
+            found=f"not there: {listed}",
+            fix="set target.schema_change: additive to have them added, or add them to the table",
+        )
+    for column in missing:
+        session.execute(statements.add_column(table, column.name, session.type_of(column)))
+    return dict(existing) | {column.name: session.type_of(column) for column in missing}
+
+
+def _check_types(job: Job, session: Session, existing: Mapping[str, str]) -> None:
+    others = [
+        f"{column.name} is {existing[column.name]}, the output needs {session.type_of(column)}"
+        for column in (*job.columns, *OWN_COLUMNS)
+        if column.name in existing and not session.takes(column, existing[column.name])
+    ]
+    if others:
+        raise WarehouseRefused(
+            "the warehouse table has columns of other types",
+            where=job.declared,
+            found="; ".join(others),
+            fix="cast the columns in the transform, alter the table, or load into a new table",
+        )
+
+
+def _index_columns(job: Job) -> list[Column]:
+    partition_by = job.target.partition_by if job.target.mode == "replace_partitions" else ()
+    return [OWN_COLUMNS[0], *(column for column in job.columns if column.name in partition_by)]
+
+
+def _create_ledger(session: Session, ledger: TableName) -> None:
+    session.lock(ledger)
+    if not session.columns(ledger):
+        session.execute(statements.create_ledger(ledger))
+
+
+# --- the rows
+
+
+def _stream(job: Job, session: Session, types: Mapping[str, str]) -> RowStream:
+    nested = {column.name: session.nested_form(types[column.name]) for column in job.columns if column.nested}
+    return RowStream(
+        job.files.files,
+        columns=job.columns,
+        nested=nested,
+        slice_start=job.slice.start,
+        generation=job.generation,
+    )
+
+
+def _replace(job: Job, session: Session, table: TableName, stream: RowStream, types: Mapping[str, str]) -> None:
+    if job.target.mode == "overwrite":
+        session.execute(statements.delete_all(table))
+    else:
+        session.execute(statements.delete_slice(table), [job.slice.start])
+        if job.target.mode == "replace_partitions":
+            _delete_partitions(job, session, table, types)
+    _copy(session, stream, table)
+    _check_count(job, stream.rows, what="rows read from the published files")
+    if job.target.mode == "overwrite":
+        counted = session.execute(statements.count_all(table))
+    else:
+        counted = session.execute(statements.count_slice(table), [job.slice.start, job.generation])
+    _check_count(job, counted[0][0], what="rows counted in the warehouse")
+
+
+def _delete_partitions(job: Job, session: Session, table: TableName, types: Mapping[str, str]) -> None:
+    partitions = _partitions(job)
+    for start in range(0, len(partitions), _PARTITIONS_AT_ONCE):
+        chunk = partitions[start : start + _PARTITIONS_AT_ONCE]
+        sql, parameters = statements.delete_partitions(table, chunk, types)
+        session.execute(sql, parameters)
+
+
+def _partitions(job: Job) -> list[dict[str, str | None]]:
+    """The distinct partitions among the files, values as text."""
+    found: dict[tuple[str | None, ...], dict[str, str | None]] = {}
+    for file in job.files.files:
+        values = {name: _text(file.partition[name]) for name in job.target.partition_by if name in file.partition}
+        if values:
+            found[tuple(values.values())] = values
+    return list(found.values())
+
+
+def _text(value: pa.Scalar) -> str | None:
+    if not value.is_valid:
+        return None
+    text: str = value.cast(pa.string()).as_py()
+    return text
+
+
+def _merge(job: Job, session: Session, table: TableName, stream: RowStream, types: Mapping[str, str]) -> None:
+    """Rows of the same key are replaced, unless they are later by `sequence_by`; others are added."""
+    incoming = TableName(INCOMING_TABLE)
+    keys, sequence_by = job.target.keys, job.target.sequence_by
+    names = [column.name for column in (*job.columns, *OWN_COLUMNS)]
+    session.execute(statements.create_table(incoming, {name: types[name] for name in names}, temporary=True))
+    _copy(session, stream, incoming)
+    superseded = 0
+    if sequence_by is not None:
+        superseded = session.execute(statements.merge_superseded(table, keys, sequence_by))[0][0]
+    session.execute(statements.merge_delete(table, keys, sequence_by))
+    before = session.execute(statements.count_all(table))[0][0]
+    session.execute(statements.merge_insert(table, names, keys))
+    inserted = session.execute(statements.count_all(table))[0][0] - before
+    session.execute(f"DROP TABLE {incoming.sql}")
+    _check_count(job, inserted + superseded, what="rows merged into the warehouse")
+
+
+def _copy(session: Session, stream: RowStream, table: TableName) -> None:
+    try:
+        session.copy(stream.reader(), table)
+    except Exception as error:
+        if stream.failure is not None:
+            raise stream.failure from error
+        raise
+
+
+def _check_count(job: Job, counted: int, *, what: str) -> None:
+    if counted != job.published.rows:
+        raise LedgerError(
+            "the warehouse does not hold the rows that were published; nothing was kept",
+            where=f"{job.declared} slice {job.slice}",
+            found=f"{counted} {what}, {job.published.rows} published",
+            fix="run the step again; if it stays, look for a trigger or rule on the table, or reprocess the slice",
+        )
+
+
+def _write_entry(job: Job, session: Session, ledger: TableName) -> None:
+    values: Sequence[object] = (
+        job.pipeline,
+        job.table.table,
+        job.slice.start,
+        job.generation,
+        job.published.version,
+        job.published.rows,
+        job.files.digest,
+        job.published.run_id,
+        datetime.now(UTC),
+        job.files.table_id,
+    )
+    session.execute(statements.upsert_entry(ledger), values)

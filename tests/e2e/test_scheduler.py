@@ -1,0 +1,236 @@
+"""DAG runs under a real scheduler, with deferred sensors, mapped tasks, retries and mails."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+from deltalake import DeltaTable
+
+from batch_processing.airflow_support.local_servers import LocalAirflow, free_port
+from batch_processing.control.store import ControlStore
+from batch_processing.results import Outcome
+from tests.services.airflow import started_airflow, task_logs, task_states, wait_for_dag, wait_for_run
+from tests.services.project import GOOD_ROWS, OUTPUT_SUITE, SUITE, TRANSFORM
+
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]
+
+DAG_FILE = """
+from pathlib import Path
+from batch_processing.airflow_support.dag import build_dag
+from batch_processing.settings.loading import load_pipeline
+
+dag = build_dag(load_pipeline(Path(__file__).with_suffix(".yml")))
+"""
+SLICE = {"slice": "2026-11-01"}
+
+
+@dataclass
+class Stage:
+    """A running Airflow over a folder of pipelines."""
+
+    airflow: LocalAirflow
+    root: Path
+    mailbox: Any
+
+    def run(self, dag_id: str, *, conf: dict[str, Any] | None = None) -> tuple[str, str]:
+        """Starts a run with no logical date, as the UI's button does, and gives its id and final state."""
+        run_id = self.start(dag_id, conf=conf)
+        return run_id, wait_for_run(self.airflow, dag_id, run_id)
+
+    def start(self, dag_id: str, *, conf: dict[str, Any] | None = None) -> str:
+        wait_for_dag(self.airflow, dag_id)
+        body = {"logical_date": None, "conf": SLICE if conf is None else conf}
+        return str(self.airflow.api("POST", f"dags/{dag_id}/dagRuns", body)["dag_run_id"])
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
+        return task_states(self.airflow, dag_id, run_id)
+
+    @property
+    def control(self) -> ControlStore:
+        return ControlStore.open(f"sqlite:///{self.root}/batch/control.db")
+
+    def mails_of(self, pipeline: str) -> list[Any]:
+        return [mail for mail in self.mailbox.messages if f"[{pipeline}]" in mail["Subject"]]
+
+
+def _declaration(root: Path, name: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "pipeline": name,
+        "sources": {
+            "orders": {
+                "files": {"path": f"{root}/data/{name}/*.csv", "ready": "stable", "poke": "1s", "files_per_task": 1},
+                "schema": {"id": "bigint", "customer_id": "bigint", "amount": "double", "day": "date"},
+            },
+            "customers": {
+                "database": {"connection": "crm", "table": "customers"},
+                "schema": {"customer_id": "bigint", "name": "string"},
+            },
+        },
+        "schedule": "0 2 * * *",
+        "start_date": "2030-01-01",
+        "retries": 1,
+        "retry_delay": "2s",
+        "validate": {"orders": {"suite": "orders", "threshold": "{{ var.value.validation_threshold }}"}},
+        "transform": "stage_jobs:transform",
+        "target": {"table": f"{root}/lake/{name}", "partition_by": ["day"]},
+        "validate_output": {"suite": "output"},
+        "warehouse": {"connection": "warehouse", "table": name},
+        "alerts": {"email": ["alert@company.com"], "on": ["failure"]},
+        **changes,
+    }
+
+
+def _write_project(root: Path) -> Path:
+    dags = root / "dags"
+    suites = dags / "gx" / "expectations"
+    suites.mkdir(parents=True)
+    for suite in (SUITE, OUTPUT_SUITE):
+        (suites / f"{suite['name']}.json").write_text(json.dumps(suite))
+    (dags / "stage_jobs.py").write_text(
+        TRANSFORM
+        + textwrap.dedent("""
+        def broken(spark, inputs):
+            raise RuntimeError("no such luck")
+        """)
+    )
+    with sqlite3.connect(root / "crm.db") as crm:
+        crm.execute("CREATE TABLE customers (customer_id INTEGER, name TEXT)")
+        crm.executemany("INSERT INTO customers VALUES (?, ?)", [(1, "Ada"), (2, "Bo"), (3, "Cy")])
+    crm.close()
+    down = {"database": {"connection": "gone", "table": "customers"}, "schema": {"customer_id": "bigint"}}
+    good = _declaration(root, "arriving")
+    pipelines = [
+        good,
+        _declaration(root, "breaking", transform="stage_jobs:broken"),
+        _declaration(root, "unreachable", sources={"customers": down}, validate={}),
+    ]
+    for declaration in pipelines:
+        name = declaration["pipeline"]
+        (dags / f"{name}.yml").write_text(yaml.safe_dump(declaration, sort_keys=False))
+        (dags / f"{name}.py").write_text(DAG_FILE)
+    return dags
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    from tests.services.smtp import smtp_server
+
+    root = tmp_path_factory.mktemp("stage")
+    dags = _write_project(root)
+    with smtp_server() as mailbox:
+        environ = {
+            "BATCH_HOME": f"{root}/batch",
+            "AIRFLOW_VAR_VALIDATION_THRESHOLD": "0.9",
+            "AIRFLOW_CONN_CRM": json.dumps({"conn_type": "sqlite", "host": f"{root}/crm.db"}),
+            "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "duckdb", "host": f"{root}/warehouse.duckdb"}),
+            "AIRFLOW_CONN_GONE": f"postgres://reader:secret-word@127.0.0.1:{free_port()}/crm",
+            "AIRFLOW_CONN_SMTP_DEFAULT": mailbox.airflow_json,
+        }
+        with started_airflow(root / "airflow", dags, environ) as airflow:
+            yield Stage(airflow, root, mailbox)
+
+
+def _put(stage: Stage, pipeline: str, name: str, rows: list[str]) -> None:
+    folder = stage.root / "data" / pipeline
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("\n".join(["id,customer_id,amount,day", *rows]) + "\n")
+
+
+def test_a_run_goes_from_files_that_arrive_late_to_the_warehouse(stage: Stage) -> None:
+    run_id = stage.start("arriving")
+    _wait_for_state(stage, "arriving", run_id, "wait_for_orders", "deferred")
+    _put(stage, "arriving", "a.csv", [*GOOD_ROWS[:60], "7,1,5.0,2026-11-01", ",1,5.0,2026-11-01"])
+    _put(stage, "arriving", "b.csv", GOOD_ROWS[60:])
+
+    state = wait_for_run(stage.airflow, "arriving", run_id)
+
+    assert state == "success", task_logs(stage.airflow, run_id)[-5000:]
+    tasks = stage.tasks("arriving", run_id)
+    assert {"extract_orders[0]", "extract_orders[1]"} <= tasks.keys()
+    assert set(tasks.values()) == {"success"}
+    table = DeltaTable(f"{stage.root}/lake/arriving").to_pyarrow_table()
+    # Row 7 and its copy, and the row without an id, are in quarantine.
+    assert sorted(table["id"].to_pylist()) == [n for n in range(1, 101) if n != 7]
+    with duckdb.connect(f"{stage.root}/warehouse.duckdb", read_only=True) as warehouse:
+        assert warehouse.execute("SELECT count(*), count(DISTINCT id) FROM arriving").fetchone() == (99, 99)
+    with stage.control as control:
+        record = control.run(run_id, pipeline="arriving")
+    assert record.outcome is Outcome.PASS_WITH_QUARANTINE
+    assert (record.rows.read, record.rows.quarantined, record.rows.loaded) == (105, 3, 99)
+    assert record.key.slice.iso == "2026-11-01T02:00:00Z"
+    assert record.trigger == "airflow"
+    assert not stage.mails_of("arriving")
+
+
+def test_the_published_table_is_an_asset_whose_event_says_what_was_published(stage: Stage) -> None:
+    events = stage.airflow.api("GET", "assets/events")["asset_events"]
+
+    (event,) = [one for one in events if one["source_dag_id"] == "arriving"]
+
+    assert event["source_task_id"] == "publish"
+    assert event["extra"]["version"] == 0
+    assert event["extra"]["slice"] == "2026-11-01T02:00:00Z"
+    assert event["extra"]["score"] == pytest.approx(99 / 102)
+    assert event["extra"]["counts"]["quarantined"] == 3
+
+
+def test_a_failure_that_no_retry_helps_fails_at_once_and_mails_once(stage: Stage) -> None:
+    _put(stage, "breaking", "a.csv", GOOD_ROWS)
+
+    run_id, state = stage.run("breaking")
+
+    assert state == "failed"
+    assert _tries(stage, "breaking", run_id, "transform") == 1
+    (mail,) = _settled_mails(stage, "breaking")
+    assert mail["To"] == "alert@company.com"
+    text = mail.get_body(("plain",)).get_content()
+    assert "TransformError" not in text
+    assert "the transform stage_jobs:broken raised RuntimeError" in text
+    for fact in ("2026-11-01T02:00:00Z", run_id, "transform", "ERROR", "report.html", "airflow tasks clear breaking"):
+        assert fact in text
+    assert not Path(f"{stage.root}/lake/breaking/_delta_log").exists()
+
+
+def test_a_failure_that_a_retry_may_help_is_tried_again_and_mails_only_after_the_last_try(stage: Stage) -> None:
+    run_id, state = stage.run("unreachable")
+
+    assert state == "failed"
+    assert _tries(stage, "unreachable", run_id, "extract_customers") == 2
+    (mail,) = _settled_mails(stage, "unreachable")
+    assert "try 2" in mail.get_body(("plain",)).get_content()
+    assert "secret-word" not in mail.as_string()
+    assert "secret-word" not in task_logs(stage.airflow, run_id)
+
+
+def _wait_for_state(stage: Stage, dag_id: str, run_id: str, task_id: str, state: str) -> None:
+    import time
+
+    deadline = time.monotonic() + 120
+    while stage.tasks(dag_id, run_id).get(task_id) != state:
+        assert time.monotonic() < deadline, stage.tasks(dag_id, run_id)
+        time.sleep(0.3)
+
+
+def _tries(stage: Stage, dag_id: str, run_id: str, task_id: str) -> int:
+    found = stage.airflow.api("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}")
+    return int(found["try_number"])
+
+
+def _settled_mails(stage: Stage, pipeline: str) -> list[Any]:
+    """The mails of a pipeline after a pause in which a second one would have come."""
+    import time
+
+    deadline = time.monotonic() + 30
+    while not stage.mails_of(pipeline) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(2)
+    return stage.mails_of(pipeline)
