@@ -139,12 +139,21 @@ class RuleResult:
         return self.unexpected_count / self.element_count
 
 
+OUTPUT_DATASET = "staged output"
+"""Name of the transform's output where verdicts are kept; no source can have a name with a space."""
+
+
+def table_checks_dataset(source: str) -> str:
+    """Name under which the verdict of a source's table-level Python checks is kept."""
+    return f"{source}: table checks"
+
+
 @dataclass(frozen=True)
 class QualityResult:
     """The verdict on one dataset.
 
     Attributes:
-        dataset: source name, or `output`.
+        dataset: source name, `OUTPUT_DATASET`, or `table_checks_dataset(source)`.
         suite: suite name; `fingerprint` is the SHA-256 (first 16 hex digits) of its canonical JSON.
         outcome: the gate's decision.
         score: valid rows / rows, 0..1 (1.0 when there are no rows and that is allowed).
@@ -165,6 +174,11 @@ class QualityResult:
     quarantined: int
     rules: tuple[RuleResult, ...] = ()
     message: str = ""
+
+    @property
+    def of_source(self) -> bool:
+        """True for the verdict on a source's rows, which is what the run's score is made of."""
+        return self.dataset.isidentifier()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Planes, airlines and airports come from a real PostgreSQL, weather from an API t
 """
 
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import Any
 import duckdb
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 from examples.flights.inputs import TABLES, create_statement, data_folder, table_rows
 from examples.flights.run import PIPELINES, run_example
 from examples.run_summary import run_record
+from pyarrow import csv
 
 from batch_processing.control.records import RunRecord
 from batch_processing.results import Outcome, RunResult
@@ -116,8 +119,6 @@ def raw() -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
     """Plain SQL on the package's own files: the independent reader."""
     folder = data_folder()
     with duckdb.connect() as session:
-        import zipfile
-
         with zipfile.ZipFile(folder / "flights.csv.zip") as archive:
             data = archive.read("flights.csv")
         session.register("flights_csv", _csv(data))
@@ -126,7 +127,6 @@ def raw() -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
 
 
 def _csv(data: bytes) -> pa.Table:
-    from pyarrow import csv
 
     return csv.read_csv(
         pa.BufferReader(data), convert_options=csv.ConvertOptions(null_values=["NA"], strings_can_be_null=True)
@@ -174,14 +174,14 @@ def test_the_daily_table_is_what_plain_sql_gives(example: Example, raw: Callable
     table = example.published("flights_daily")
     columns = ["flight_date", "carrier", "origin", "flights", "departures", "departed_late", "arrived_late"]
     columns += ["dep_delay_minutes", "arr_delay_minutes", "max_arr_delay", "mean_dep_delay"]
-    counted = table.append_column("departures", pa.compute.subtract(table["flights"], table["cancelled"]))
+    counted = table.append_column("departures", pc.subtract(table["flights"], table["cancelled"]))
     found = list(zip(*(counted[name].to_pylist() for name in columns), strict=True))
     assert found == expected
 
 
 def test_the_warehouse_serves_what_the_table_holds(example: Example) -> None:
     table = example.published("flights")
-    sums = [pa.compute.sum(table[name]).as_py() for name in ("dep_delay", "distance", "speed_mph")]
+    sums = [pc.sum(table[name]).as_py() for name in ("dep_delay", "distance", "speed_mph")]
     assert example.warehouse("SELECT sum(dep_delay), sum(distance), sum(speed_mph) FROM flights") == [tuple(sums)]
 
 

@@ -157,6 +157,8 @@ def test_a_run_goes_from_files_that_arrive_late_to_the_warehouse(stage: Stage) -
     tasks = stage.tasks("arriving", run_id)
     assert {"extract_orders[0]", "extract_orders[1]"} <= tasks.keys()
     assert set(tasks.values()) == {"success"}
+    # The trigger handed over: the sensor was not just tried again.
+    assert _tries(stage, "arriving", run_id, "wait_for_orders") == 1
     table = DeltaTable(f"{stage.root}/lake/arriving").to_pyarrow_table()
     # Row 7 and its copy, and the row without an id, are in quarantine.
     assert sorted(table["id"].to_pylist()) == [n for n in range(1, 101) if n != 7]

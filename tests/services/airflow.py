@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from batch_processing.airflow_support.local_servers import LocalAirflow
 from batch_processing.errors import TechnicalError
 
@@ -67,26 +65,28 @@ def task_logs(airflow: LocalAirflow, run_id: str) -> str:
     return "\n".join(file.read_text(errors="replace") for file in files)
 
 
-def run_python(code: str, *, environ: Mapping[str, str]) -> str:
-    """The output of a snippet in a fresh interpreter: what it imports is what is asked about."""
+def run_python(code: str, *, home: Path, **environ: str) -> str:
+    """The output of a snippet in a fresh interpreter: Airflow keeps its settings from its first import on."""
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environ}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        env={**isolated_environ(home), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    if done.returncode:
-        raise AssertionError(done.stderr[-3000:])
+    assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
 
-@pytest.fixture
-def airflow_environ(tmp_path: Path) -> dict[str, str]:
-    """An environment in which importing Airflow touches nothing outside a temporary folder."""
-    home = tmp_path / "airflow_home"
+def isolated_environ(home: Path) -> dict[str, str]:
+    """An environment in which importing Airflow touches nothing outside `home`, and knows no Variable or connection."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     return {
+        **kept,
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-        "BATCH_HOME": str(tmp_path / "batch_home"),
+        "BATCH_HOME": str(home / "batch"),
     }
 
 

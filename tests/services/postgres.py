@@ -81,7 +81,9 @@ class PostgresServer:
             session.execute(f'CREATE DATABASE "{self.dbname}"'.encode())
 
     def _running(self) -> bool:
-        return (self.folder / "data" / "postmaster.pid").exists() and self._run("pg_ctl", "-D", "data", "status", check=False) == 0
+        return (self.folder / "data" / "postmaster.pid").exists() and self._run(
+            "pg_ctl", "-D", "data", "status", check=False
+        ) == 0
 
     def _own(self, path: Path) -> None:
         if os.geteuid() == 0:

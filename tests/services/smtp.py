@@ -61,9 +61,9 @@ class Mailbox:
 
 
 @contextmanager
-def smtp_server() -> Iterator[Mailbox]:
-    """The server while the block lasts."""
-    mailbox = Mailbox(port=free_port())
+def smtp_server(*, port: int = 0) -> Iterator[Mailbox]:
+    """The server while the block lasts; on a free port where none is given."""
+    mailbox = Mailbox(port=port or free_port())
     controller = Controller(mailbox, hostname=mailbox.host, port=mailbox.port)
     controller.start()
     try:

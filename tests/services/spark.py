@@ -78,9 +78,10 @@ class _Processes:
 
     def start(self, name: str, *command: str) -> None:
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("SPARK_", "PYSPARK_"))}
-        pythons = [p for p in (self.home.parents[3] / "bin" / "python",) if p.exists()]
         environ |= {"SPARK_HOME": str(self.home), "SPARK_LOCAL_IP": "127.0.0.1", "TZ": "UTC"}
-        environ |= {"PYSPARK_PYTHON": str(p) for p in pythons}
+        workers = self.home.parents[3] / "bin" / "python"
+        if workers.exists():
+            environ["PYSPARK_PYTHON"] = str(workers)
         with (self.logs / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 command,
@@ -183,11 +184,17 @@ def _start_cluster(processes: _Processes) -> SparkCluster:
 
 @pytest.fixture(scope="session")
 def spark_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
-    """Apache Spark with Delta Lake: one master, two workers of one core, one Connect server."""
+    """Apache Spark with Delta Lake: one master, two workers of one core, one Connect server.
+
+    A cluster that runs already is used instead where TEST_SPARK_REMOTE and TEST_SPARK_MASTER name it.
+    """
     home = spark_home()
     if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
         pytest.fail("Java is not here: install a Java 17 runtime (Debian: openjdk-17-jre-headless)", pytrace=False)
     processes = _Processes(home, tmp_path_factory.mktemp("spark-cluster"))
+    if remote := os.environ.get("TEST_SPARK_REMOTE"):
+        yield SparkCluster(remote, os.environ["TEST_SPARK_MASTER"], home, processes.logs)
+        return
     try:
         yield _start_cluster(processes)
     finally:

@@ -122,7 +122,7 @@ def _child(order: dict[str, Any], *, log: Path, environ: Mapping[str, str]) -> I
     """The child process; gives its events as they come, and waits for its end."""
     reader, writer = os.pipe()
     arguments = [sys.executable, "-m", CHILD, str(writer)]
-    with os.fdopen(reader, encoding="utf-8") as source, log.open("ab") as sink:
+    with os.fdopen(reader, encoding="utf-8") as source, log.open("wb") as sink:
         try:
             process = subprocess.Popen(  # noqa: S603 - our own module, run by our own interpreter
                 arguments, stdin=subprocess.PIPE, stdout=sink, stderr=sink, pass_fds=(writer,), env=dict(environ)

@@ -62,7 +62,7 @@ class LocalAirflow:
 
     def __enter__(self) -> Self:
         self.port = self.port or free_port()
-        self._check_port()
+        self.check_port()
         with ExitStack() as undo:
             undo.callback(self.stop)
             self._migrate()
@@ -180,7 +180,8 @@ class LocalAirflow:
             write_json(self._passwords_file, {USER: kept["password"]})
         return kept
 
-    def _check_port(self) -> None:
+    def check_port(self) -> None:
+        """Raises UsageError where the port is taken."""
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -54,8 +55,8 @@ def address(text: str) -> Address:
         found = Address(addr_spec=cleaned)
         if not found.username or not found.domain:
             raise ValueError("no name or no domain")  # noqa: TRY301 - as above
-    except (ValueError, IndexError, AttributeError) as error:
-        # The parser's own errors on odd addresses are ValueError, IndexError or AttributeError.
+    except (ValueError, IndexError, AttributeError, MessageError) as error:
+        # The parser's own errors on odd addresses are any of these.
         raise SettingError(
             "not a mail address",
             found=one_line(cleaned)[:100],

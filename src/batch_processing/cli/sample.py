@@ -120,7 +120,7 @@ def _make_unreadable(records: list[Record], places: Sequence[int]) -> None:
     for turn, place in enumerate(places):
         match turn % 3:
             case 0:
-                records[place][2] = "many"
+                records[place][2] = "plenty"
             case 1:
                 records[place][4] = "2026-02-31T00:00:00Z"
             case _:

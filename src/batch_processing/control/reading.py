@@ -24,7 +24,6 @@ from batch_processing.results import (
     Usage,
 )
 
-_OUTPUT = "output"
 _RULE_FIELDS = {f.name for f in fields(RuleResult)}
 
 
@@ -92,7 +91,7 @@ def run_key(row: Row[Any]) -> RunKey:
 
 def overall_score(quality: Iterable[QualityResult]) -> float | None:
     """Valid rows / rows over the sources, row-weighted; 1.0 where they had no rows, None without any."""
-    judged = [result for result in quality if result.dataset != _OUTPUT]
+    judged = [result for result in quality if result.of_source]
     if not judged:
         return None
     rows = sum(result.rows for result in judged)

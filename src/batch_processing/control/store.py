@@ -4,7 +4,6 @@ It is not the truth about data: the Delta log and the warehouse's ledger rows ar
 each in its own transaction, so that a retry writes the same row again and several processes share one store.
 """
 
-
 from __future__ import annotations
 
 import difflib

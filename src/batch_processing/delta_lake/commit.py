@@ -22,7 +22,7 @@ from batch_processing.results import StagedFile
 _LOG = logging.getLogger(__name__)
 
 
-class StaleSnapshot(Exception):  # noqa: N818 - a turn of the retry loop, never seen by a caller
+class StaleSnapshot(Exception):
     """Another writer committed first; nothing of ours is in the log."""
 
 

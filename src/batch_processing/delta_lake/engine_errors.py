@@ -11,11 +11,14 @@ _SHOWN = 500
 
 
 @contextlib.contextmanager
-def engine_failures(what: str, *, where: str) -> Iterator[None]:
+def engine_failures(what: str, *, where: str, planning: bool = False) -> Iterator[None]:
     """Turns what Spark Connect raises into TransformError (the plan or the rows) or EngineError (the engine).
 
-    Messages of analysis errors name columns and are shown; those of running rows may hold data values and are not:
-    the cause is chained.
+    Args:
+        what: what was being done.
+        where: the table or folder.
+        planning: no row has been computed yet, so that messages name columns only and are shown. Those of running rows
+            may hold data values and are not: the cause is chained.
     """
     from grpc import RpcError
     from pyspark.errors import AnalysisException, PySparkException
@@ -24,9 +27,12 @@ def engine_failures(what: str, *, where: str) -> Iterator[None]:
     try:
         yield
     except AnalysisException as error:
-        found = " ".join(str(error).split())[:_SHOWN]
+        found = " ".join(str(error).split())[:_SHOWN] if planning else _named(error)
         raise TransformError(
-            f"{what}: the engine refused the plan", where=where, found=found, fix="correct the transform"
+            f"{what}: the engine refused it",
+            where=where,
+            found=found,
+            fix="see the chained error; correct the transform",
         ) from error
     except PySparkException as error:
         if type(error) is SparkConnectGrpcException:

@@ -55,7 +55,9 @@ def stage(df: DataFrame, *, table: Path | str, partition_by: tuple[str, ...], fo
     """
     root = local_path(str(table))
     place = _new_folder(root, folder)
-    schema_json = delta_schema_json(df.schema, partition_by=partition_by, where=str(root))
+    with engine_failures("planning the output", where=str(root), planning=True):
+        schema = df.schema
+    schema_json = delta_schema_json(schema, partition_by=partition_by, where=str(root))
     types = column_types(schema_json)
     check_partition_types(types, partition_by, where=str(root))
     _make_root(root)

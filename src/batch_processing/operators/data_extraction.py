@@ -15,7 +15,7 @@ from airflow.sdk import BaseSensorOperator
 from batch_processing.errors import BatchError, TechnicalError
 from batch_processing.operators.run_facts import run_facts
 from batch_processing.operators.step import Declared, StepOperator, opened_run, run_step
-from batch_processing.operators.trigger import FilesTrigger, Seen, to_json
+from batch_processing.operators.trigger import FilesTrigger, Seen, files_to_json, to_json
 from batch_processing.pipeline.plan import PlanStep
 from batch_processing.settings.models import FilesSpec
 
@@ -70,7 +70,7 @@ class FilesSensor(BaseSensorOperator):
         self.defer(
             trigger=FilesTrigger(
                 pattern=pattern,
-                files=spec.model_dump(mode="json"),
+                files=files_to_json(spec),
                 seen=to_json(seen),
                 deadline=time.time() + spec.timeout.total_seconds(),
             ),

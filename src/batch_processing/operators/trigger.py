@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -27,7 +28,7 @@ class FilesTrigger(BaseTrigger):
 
     Args:
         pattern: the path, rendered.
-        files: the declaration's `files`, as JSON.
+        files: the declaration's `files`, as `files_to_json` gives it.
         seen: what the last look found, so that a resumed trigger goes on from there.
         deadline: seconds since the epoch.
     """
@@ -65,6 +66,12 @@ class FilesTrigger(BaseTrigger):
                 return
             self.log.info("waiting for %s: %s", self.pattern, look.why)
             seen = dict(look.seen)
+
+
+def files_to_json(spec: FilesSpec) -> dict[str, Any]:
+    """The declaration's `files` as JSON that reads back: durations in seconds."""
+    given = spec.model_dump()
+    return {name: value.total_seconds() if isinstance(value, timedelta) else value for name, value in given.items()}
 
 
 def to_json(seen: Seen) -> dict[str, list[float]]:

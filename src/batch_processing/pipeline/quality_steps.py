@@ -20,7 +20,14 @@ from batch_processing.pipeline.manifests import (
 )
 from batch_processing.pipeline.metrics import write_metrics
 from batch_processing.pipeline.plan import PlanStep
-from batch_processing.results import Outcome, Published, QualityResult, RuleResult
+from batch_processing.results import (
+    OUTPUT_DATASET,
+    Outcome,
+    Published,
+    QualityResult,
+    RuleResult,
+    table_checks_dataset,
+)
 from batch_processing.settings.models import OutputValidationSpec, ValidationSpec
 from batch_processing.storage import write_json
 
@@ -87,7 +94,7 @@ def validate_output(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
         return {}
     upstream = ctx.manifests.need("transform", TransformManifest)
     frame = read_staged(ctx.spark, upstream.staged)
-    validated = _run_suite(ctx, frame, dataset="output", spec=spec, allow_empty=spec.allow_empty)
+    validated = _run_suite(ctx, frame, dataset=OUTPUT_DATASET, spec=spec, allow_empty=spec.allow_empty)
     quality = validated.result
     _store_evidence(ctx, "output", validated)
     check_hop(
@@ -231,8 +238,8 @@ def _custom_result(source: str, rows: int, rules: tuple[RuleResult, ...]) -> Qua
 
     decision = decide_table_checks(rules)
     return QualityResult(
-        dataset=source,
-        suite="custom checks",
+        dataset=table_checks_dataset(source),
+        suite="",
         fingerprint="",
         outcome=decision.outcome,
         score=decision.score,

@@ -46,14 +46,24 @@ def run_in_gx(df: DataFrame, expectations: Sequence[ExpectationConfig]) -> list[
 
 
 def exception_of(result: Mapping[str, Any]) -> str:
-    """Why GX could not evaluate an expectation, in one line, or ""."""
+    """Why GX could not evaluate an expectation, in one line, or "".
+
+    Of what the engine raised only the class is given: its text can quote a value of a row.
+    """
     info = result.get("exception_info") or {}
     entries = [info] if "raised_exception" in info else list(info.values())
     for entry in entries:
         if entry.get("raised_exception"):
-            lines = str(entry.get("exception_message") or "").strip().splitlines()
-            return (lines[0] if lines else "GX raised an exception without a message")[:_LIMIT]
+            return _safe(str(entry.get("exception_message") or ""), str(entry.get("exception_traceback") or ""))
     return ""
+
+
+def _safe(message: str, traceback: str) -> str:
+    lines = message.strip().splitlines()
+    if "pyspark" in traceback:
+        last = traceback.strip().splitlines()[-1].partition(":")[0].rpartition(".")[2].strip()
+        return f"the engine raised {last}" if last.isidentifier() else "the engine raised an exception"
+    return (lines[0] if lines else "an exception without a message")[:_LIMIT]
 
 
 def _build(expectations: Sequence[ExpectationConfig]) -> tuple[dict[int, Any], dict[int, str]]:
@@ -85,15 +95,23 @@ def _validate(df: DataFrame, expectations: list[Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = batch.validate(suite, result_format=shape).to_json_dict()["results"]
     for result in found:
         result["expectation_config"]["kwargs"].pop("batch_id", None)
-        result["expectation_config"]["severity"] = result["expectation_config"].get("severity", "critical")
+        if why := exception_of(result):
+            result["exception_info"] = _exception_info(why)
     return found
 
 
 def _raised(config: ExpectationConfig, message: str) -> dict[str, Any]:
-    info = {"raised_exception": True, "exception_message": message, "exception_traceback": None}
     return {
-        "success": False, "expectation_config": config.to_json(), "result": {}, "meta": {}, "exception_info": info,
-    }  # fmt: skip
+        "success": False,
+        "expectation_config": config.to_json(),
+        "result": {},
+        "meta": {},
+        "exception_info": _exception_info(message),
+    }
+
+
+def _exception_info(message: str) -> dict[str, Any]:
+    return {"raised_exception": True, "exception_message": message, "exception_traceback": None}
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 
 from batch_processing.quality.checks import RowCheck
 from batch_processing.quality.predicates import ROW_TYPES
-from batch_processing.quality.rules import Finding, Rule
+from batch_processing.quality.rules import Finding
 from batch_processing.quality.suite import ExpectationConfig
 from batch_processing.results import Outcome, RuleResult
 
@@ -21,12 +21,12 @@ _NOTHING_JUDGED = (
 )
 
 
-def rule_result(config: ExpectationConfig, rule: Rule, finding: Finding, *, rows: int) -> RuleResult:
+def rule_result(config: ExpectationConfig, finding: Finding, *, rows: int) -> RuleResult:
     """The result of a compiled expectation."""
     outcome, message = _outcome(finding, rows=rows)
     return RuleResult(
         rule_id=config.rule_id,
-        kind="row" if rule.kind == "row" else "table",
+        kind="row" if config.type in ROW_TYPES else "table",
         outcome=outcome,
         severity=config.severity,
         element_count=finding.element_count,

@@ -15,11 +15,11 @@ Values = Mapping[str, Any]
 """Measured values by key."""
 
 
-class CannotCompile(Exception):  # noqa: N818 -- a message for the rule's result, not an error that leaves the room
+class CannotCompile(Exception):
     """The rule cannot run on this DataFrame; the text says why, without a data value."""
 
 
-class NotCompiled(Exception):  # noqa: N818 -- a branch, not an error
+class NotCompiled(Exception):
     """The rule has to run in GX itself."""
 
 

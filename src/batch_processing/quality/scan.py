@@ -14,6 +14,7 @@ from typing import Any
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import DoubleType, FloatType
 
 from batch_processing.errors import CheckError, EngineError
 from batch_processing.quality.engine_messages import describe, unreachable
@@ -156,5 +157,8 @@ def _grouped(df: DataFrame, key: KeyCount, names: Sequence[str]) -> DataFrame:
 
 
 def key_column(df: DataFrame, name: str) -> Column:
-    """A key column by name; fields of structs by their path."""
-    return F.col(quoted(name)) if name in df.columns else F.col(name)
+    """A key column by name; fields of structs by their path. Both zeros of a float are one key, as in Spark SQL."""
+    if name not in df.columns:
+        return F.col(name)
+    column = F.col(quoted(name))
+    return column + F.lit(0.0) if isinstance(df.schema[name].dataType, FloatType | DoubleType) else column

@@ -227,7 +227,7 @@ def _judge_all(
         if isinstance(outcome, str):
             found.append((unable_expectation(config, outcome), expectation_error(config, outcome)))
         else:
-            result = rule_result(config, rule, outcome, rows=scanned.rows)  # type: ignore[arg-type]
+            result = rule_result(config, outcome, rows=scanned.rows)
             found.append((result, expectation_result(config, outcome)))
     for check, rule in zip(checks.row, compiled[len(configs) :], strict=True):
         outcome = _finding(rule, scanned)

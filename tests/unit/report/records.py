@@ -123,7 +123,7 @@ def good() -> RunRecord:
                 29_976, 29_265, 711, RULES,
             ),
             QualityResult(
-                "output", "batch_output_suite", "1bb0c6d2a94e0f77", Outcome.PASS, 1.0, 1.0,
+                "staged output", "batch_output_suite", "1bb0c6d2a94e0f77", Outcome.PASS, 1.0, 1.0,
                 29_265, 29_265, 0, (rule("amount_eur_not_null", 0), rule("row_count", None)),
             ),
         ),

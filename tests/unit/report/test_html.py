@@ -8,7 +8,7 @@ import pytest
 from batch_processing.control.records import RunKey, RunRecord, SourceRecord
 from batch_processing.report.html import render_report
 from batch_processing.report.view import build_view, next_command
-from batch_processing.results import FileFact, Outcome, QualityResult, RowCounts, StepResult
+from batch_processing.results import FileFact, Outcome, QualityResult, RowCounts, StepResult, table_checks_dataset
 
 from . import records
 
@@ -169,6 +169,15 @@ def test_the_dial_has_a_threshold_only_where_the_sources_agree_on_one() -> None:
     assert build_view(run).threshold == 0.95
     other = replace(run.quality[0], dataset="customers", threshold=1.0)
     assert build_view(replace(run, quality=(*run.quality, other))).threshold is None
+
+
+def test_table_checks_alone_are_shown_without_a_score() -> None:
+    run = records.good()
+    checks = replace(run.quality[1], dataset=table_checks_dataset("orders"), suite="", rows=77_777, valid=77_777)
+    page = Page(render_report(replace(run, quality=(checks,))))
+    assert "orders: table checks" in page.text
+    assert "77,777" not in page.text
+    assert "against a threshold" not in page.text
 
 
 def test_a_passed_run_needs_no_next_command() -> None:

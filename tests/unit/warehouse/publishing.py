@@ -1,6 +1,5 @@
 """Publishes tables with deltalake alone, independently of the project's own writer."""
 
-
 from __future__ import annotations
 
 from dataclasses import dataclass

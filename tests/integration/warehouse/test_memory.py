@@ -1,0 +1,73 @@
+"""A load's memory does not grow with its rows."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tests.integration.warehouse.warehouses import DuckDbFile, PostgresSchema, Warehouse, python
+from tests.unit.warehouse.publishing import delta_table
+
+_LOAD = """
+import json, resource, sys
+from datetime import UTC, datetime
+job = json.loads(sys.argv[1])
+from batch_processing.results import Published, Slice
+from batch_processing.settings.models import TargetSpec
+from batch_processing.settings.values import Connection
+from batch_processing.warehouse.load import load
+load(
+    Published(**{**job["published"], "files": tuple(job["published"]["files"])}),
+    connection=Connection(**job["connection"]),
+    table=job["table"],
+    target=TargetSpec(table="t", mode="append"),
+    schema_json=job["schema"],
+    pipeline="shop",
+    slice=Slice(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)),
+    generation=1,
+)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+_GROWTH_MB = 300
+"""The larger load's rows take 850 MB as Arrow; DuckDB's buffers may grow up to its limit."""
+
+
+@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
+    if request.param == "duckdb":
+        yield DuckDbFile(tmp_path / "warehouse.duckdb")
+        return
+    server = request.getfixturevalue("postgres")
+    schema = f"t_{uuid.uuid4().hex[:12]}"
+    server.execute(f"CREATE SCHEMA {schema}")
+    yield PostgresSchema(server, schema)
+    server.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.mark.slow
+def test_ten_times_the_rows_take_no_more_memory(warehouse: Warehouse, tmp_path: Path) -> None:
+    small, large = (_peak_mb(warehouse, tmp_path, batches) for batches in (1, 10))
+    assert large - small < _GROWTH_MB
+
+
+def _peak_mb(warehouse: Warehouse, tmp_path: Path, batches: int) -> int:
+    table = delta_table(tmp_path / f"t{batches}", mode="append")
+    rows = pa.table({"id": range(200_000), "text": [f"{number:0>400}" for number in range(200_000)]})
+    published = [table.publish(rows) for _ in range(batches)]
+    facts = asdict(published[-1])
+    facts |= {"files": [file for each in published for file in each.files], "rows": 200_000 * batches}
+    job = {
+        "published": facts,
+        "connection": asdict(warehouse.connection),
+        "schema": table.schema_json,
+        "table": f"rows_{batches}",
+    }
+    done = python(_LOAD, json.dumps(job))
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)

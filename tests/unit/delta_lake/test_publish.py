@@ -1,0 +1,439 @@
+"""Publishing: exactly once per slice and generation, on the table as it is, or not at all."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from filelock import FileLock
+
+from batch_processing.delta_lake import commit as commit_module
+from batch_processing.delta_lake import publish as publish_module
+from batch_processing.delta_lake.log import commit_path
+from batch_processing.delta_lake.publish import find_published, publish
+from batch_processing.delta_lake.staging import discard
+from batch_processing.errors import PublishConflict, StorageError, TableError, UsageError
+from batch_processing.results import Published, Staged
+
+from .files import schema_json, staged_rows
+
+PLAIN = schema_json(id="long", v="string")
+PARTED = schema_json(id="long", day="string")
+
+
+def rows_of(root: Path) -> Counter[tuple[Any, ...]]:
+    return Counter(tuple(r.values()) for r in DeltaTable(root).to_pyarrow_table().to_pylist())
+
+
+def put(
+    root: Path, ids: list[int], app: str = "s1", generation: int = 1, mode: Any = "append", **options: Any
+) -> Published:
+    staged = staged_rows(root, [{"id": i, "v": f"{app}.{generation}"} for i in ids], schema=PLAIN)
+    return publish(staged, mode=mode, app_id=app, generation=generation, metadata={"run_id": "r1"}, **options)
+
+
+def put_days(
+    root: Path, rows: list[tuple[int, str | None]], app: str = "s1", generation: int = 1, **options: Any
+) -> Published:
+    staged = staged_rows(root, [{"id": i, "day": d} for i, d in rows], schema=PARTED, partition_by=("day",))
+    chosen: dict[str, Any] = {"mode": "replace_partitions", "metadata": {}} | options
+    return publish(staged, app_id=app, generation=generation, **chosen)
+
+
+def ids_of(root: Path) -> list[int]:
+    return sorted(DeltaTable(root).to_pyarrow_table()["id"].to_pylist())
+
+
+def test_the_first_publish_makes_the_table(tmp_path: Path) -> None:
+    made = put(tmp_path, [1, 2])
+    assert (made.version, made.rows, made.already, made.run_id) == (0, 2, False, "r1")
+    assert ids_of(tmp_path) == [1, 2]
+    assert all(Path(f).is_file() for f in made.files)
+
+
+def test_the_commit_carries_the_app_transaction_and_the_metadata(tmp_path: Path) -> None:
+    staged = staged_rows(tmp_path, [{"id": 1, "v": "x"}], schema=PLAIN)
+    publish(staged, mode="append", app_id="pipe:é", generation=3, metadata={"score": 0.5, "slice": "2026-01-01"})
+    table = DeltaTable(tmp_path)
+    assert table.transaction_version("pipe:é") == 3
+    carried = json.loads(table.history(1)[0]["userMetadata"])["batch_processing"]
+    assert (carried["score"], carried["slice"], carried["generation"], carried["rows"]) == (0.5, "2026-01-01", 3, 1)
+    found = find_published(tmp_path, app_id="pipe:é", generation=3)
+    assert found is not None
+    assert found.metadata["score"] == 0.5
+
+
+def test_a_second_publish_of_the_same_generation_is_a_no_op(tmp_path: Path) -> None:
+    first = put(tmp_path, [1])
+    put(tmp_path, [9], app="s2")
+    again = put(tmp_path, [1])
+    assert again.already
+    assert (again.version, again.rows, again.files, again.run_id) == (first.version, 1, first.files, "r1")
+    assert ids_of(tmp_path) == [1, 9]
+
+
+def test_an_older_slice_after_a_newer_one_is_published(tmp_path: Path) -> None:
+    for day in (3, 2, 1):
+        put(tmp_path, [day], app=f"p:2026-01-0{day}")
+    assert ids_of(tmp_path) == [1, 2, 3]
+
+
+def test_a_late_older_generation_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, [1], generation=2)
+    with pytest.raises(TableError, match="newer generation"):
+        put(tmp_path, [7], generation=1)
+    assert ids_of(tmp_path) == [1]
+
+
+def test_nothing_is_found_where_there_is_no_table(tmp_path: Path) -> None:
+    assert find_published(tmp_path / "none", app_id="a", generation=1) is None
+    assert find_published(tmp_path, app_id="a", generation=1) is None
+
+
+def test_append_reprocessed_replaces_the_rows_of_its_earlier_generation_alone(tmp_path: Path) -> None:
+    put(tmp_path, [1, 2], app="a")
+    put(tmp_path, [10], app="b")
+    put(tmp_path, [3], app="a", generation=2)
+    put(tmp_path, [4], app="a", generation=3)
+    assert ids_of(tmp_path) == [4, 10]
+
+
+def test_append_reprocessed_after_compaction_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, [1], app="a")
+    put(tmp_path, [2], app="b")
+    DeltaTable(tmp_path).optimize.compact()
+    with pytest.raises(TableError, match="1 of 1 files"):
+        put(tmp_path, [3], app="a", generation=2)
+    assert ids_of(tmp_path) == [1, 2]
+
+
+def test_overwrite_replaces_everything_in_one_version(tmp_path: Path) -> None:
+    put(tmp_path, [1], app="a")
+    put(tmp_path, [2], app="b", mode="overwrite")
+    assert ids_of(tmp_path) == [2]
+    assert DeltaTable(tmp_path).version() == 1
+
+
+def test_overwrite_with_no_rows_leaves_an_empty_table(tmp_path: Path) -> None:
+    put(tmp_path, [1], app="a")
+    put(tmp_path, [], app="b", mode="overwrite")
+    assert ids_of(tmp_path) == []
+
+
+def test_no_rows_make_an_empty_table_with_its_schema(tmp_path: Path) -> None:
+    made = put(tmp_path, [])
+    assert (made.rows, made.files) == (0, ())
+    assert json.loads(DeltaTable(tmp_path).schema().to_json()) == json.loads(PLAIN)
+    assert put(tmp_path, []).already
+
+
+def test_replace_partitions_leaves_other_partitions(tmp_path: Path) -> None:
+    put_days(tmp_path, [(1, "a"), (2, "b"), (3, None)], app="one")
+    put_days(tmp_path, [(4, "b"), (5, None)], app="two")
+    assert rows_of(tmp_path) == Counter([(1, "a"), (4, "b"), (5, None)])
+
+
+def test_replace_partitions_reprocessed_clears_partitions_that_it_no_longer_fills(tmp_path: Path) -> None:
+    put_days(tmp_path, [(1, "a"), (2, "b")], app="one")
+    put_days(tmp_path, [(3, "a")], app="one", generation=2)
+    assert rows_of(tmp_path) == Counter([(3, "a")])
+
+
+def test_a_partition_that_another_slice_took_over_stays_with_it(tmp_path: Path) -> None:
+    put_days(tmp_path, [(1, "a"), (2, "b")], app="one")
+    put_days(tmp_path, [(9, "b")], app="two")
+    put_days(tmp_path, [(3, "a")], app="one", generation=2)
+    assert rows_of(tmp_path) == Counter([(3, "a"), (9, "b")])
+
+
+def test_compaction_between_generations_leaves_no_stale_rows(tmp_path: Path) -> None:
+    put_days(tmp_path, [(1, "a"), (2, "b")], app="one")
+    put_days(tmp_path, [(8, "b")], app="other", mode="append")
+    put_days(tmp_path, [(1, "a"), (2, "b")], app="one", generation=2)
+    DeltaTable(tmp_path).optimize.z_order(["id"])
+    put_days(tmp_path, [(3, "a")], app="one", generation=3)
+    assert rows_of(tmp_path) == Counter([(3, "a")])
+
+
+def test_named_partitions_are_replaced_too(tmp_path: Path) -> None:
+    put_days(tmp_path, [(1, "a"), (2, "b"), (3, None)], app="one")
+    put_days(tmp_path, [(4, "c")], app="two", mode="append", replace=[{"day": "a"}, {"day": None}])
+    assert rows_of(tmp_path) == Counter([(2, "b"), (4, "c")])
+
+
+def test_named_partitions_are_emptied_where_nothing_is_staged(tmp_path: Path) -> None:
+    put_days(tmp_path, [(1, "a"), (2, "b")], app="one")
+    put_days(tmp_path, [], app="two", replace=[{"day": "a"}])
+    assert rows_of(tmp_path) == Counter([(2, "b")])
+
+
+def test_replace_names_partition_columns_only(tmp_path: Path) -> None:
+    put_days(tmp_path, [(1, "a")], app="one")
+    with pytest.raises(UsageError, match="partition columns"):
+        put_days(tmp_path, [(1, "a")], app="two", replace=[{"id": "1"}])
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"mode": "upsert"}, "unknown publish mode"),
+        ({"mode": "replace_partitions"}, "partitioned table"),
+        ({"mode": "merge"}, "keys and a session"),
+        ({"mode": "append", "metadata": {"score": float("nan")}}, "JSON without NaN"),
+        ({"mode": "append", "generation": 0}, "counts from 1"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(tmp_path: Path, options: dict[str, Any], text: str) -> None:
+    staged = staged_rows(tmp_path, [{"id": 1, "v": "x"}], schema=PLAIN)
+    with pytest.raises(UsageError, match=text):
+        publish(staged, **({"app_id": "a", "generation": 1, "metadata": {}} | options))
+    assert not (tmp_path / "_delta_log").exists()
+
+
+def test_another_partitioning_is_refused(tmp_path: Path) -> None:
+    put_days(tmp_path, [(1, "a")])
+    staged = staged_rows(tmp_path, [{"id": 1, "day": "a"}], schema=PARTED)
+    with pytest.raises(TableError, match="table: day; output: none"):
+        publish(staged, mode="append", app_id="b", generation=1, metadata={})
+
+
+def test_a_strict_schema_difference_is_refused_and_an_additive_one_added(tmp_path: Path) -> None:
+    put(tmp_path, [1])
+    wider = staged_rows(
+        tmp_path, [{"id": 2, "v": "x", "n": 1.5}], schema=schema_json(id="long", v="string", n="double")
+    )
+    with pytest.raises(TableError, match=r"'n' \(double\) is not in the table"):
+        publish(wider, mode="append", app_id="b", generation=1, metadata={})
+    made = publish(wider, mode="append", app_id="b", generation=1, metadata={}, schema_change="additive")
+    assert made.version == 2
+    assert rows_of(tmp_path) == Counter([(1, "s1.1", None), (2, "x", 1.5)])
+
+
+def test_a_staged_file_that_is_gone_or_changed_is_not_published(tmp_path: Path) -> None:
+    put(tmp_path, [1])
+    staged = staged_rows(tmp_path, [{"id": 2, "v": "x"}], schema=PLAIN)
+    file = tmp_path / staged.files[0].path
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(StorageError, match="changed"):
+        publish(staged, mode="append", app_id="b", generation=1, metadata={})
+    file.unlink()
+    with pytest.raises(StorageError, match="gone"):
+        publish(staged, mode="append", app_id="b", generation=1, metadata={})
+    assert ids_of(tmp_path) == [1]
+
+
+def test_discard_removes_its_own_folder_and_no_other(tmp_path: Path) -> None:
+    put(tmp_path, [1])
+    mine = staged_rows(tmp_path, [{"id": 2, "v": "x"}], schema=PLAIN, folder="data/mine")
+    other = staged_rows(tmp_path, [{"id": 3, "v": "x"}], schema=PLAIN, folder="data/other")
+    discard(mine)
+    discard(mine)
+    assert not (tmp_path / "data/mine").exists()
+    assert (tmp_path / other.files[0].path).exists()
+    assert ids_of(tmp_path) == [1]
+
+
+def test_published_files_are_not_discarded(tmp_path: Path) -> None:
+    staged = staged_rows(tmp_path, [{"id": 2, "v": "x"}], schema=PLAIN)
+    publish(staged, mode="append", app_id="a", generation=1, metadata={})
+    with pytest.raises(TableError, match="published"):
+        discard(staged)
+    assert ids_of(tmp_path) == [2]
+
+
+# Another writer, at the worst moment.
+
+
+def commit_between(monkeypatch: pytest.MonkeyPatch, interfere: Callable[[], None], *, times: int) -> None:
+    """Lets another writer commit after our snapshot was read and before our commit."""
+    original = commit_module.commit_change
+    left = [times]
+
+    def late(root: Path, table: DeltaTable | None, change: commit_module.Change) -> None:
+        if left[0]:
+            left[0] -= 1
+            interfere()
+        original(root, table, change)
+
+    monkeypatch.setattr(publish_module, "commit_change", late)
+
+
+def foreign_append(root: Path, number: list[int]) -> None:
+    number[0] += 1
+    staged = staged_rows(root, [{"id": 100 + number[0], "v": "foreign"}], schema=PLAIN)
+    file = staged.files[0]
+    action = commit_module.AddAction(file.path, file.size, {}, file.mtime_ms, True, json.dumps(file.stats))
+    properties = CommitProperties(app_transactions=[Transaction("foreign", number[0])])
+    table = DeltaTable(root)
+    table.create_write_transaction([action], "append", table.schema(), commit_properties=properties)
+
+
+def test_an_overwrite_never_removes_less_than_the_table_it_replaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, [1])
+    count = [0]
+    commit_between(monkeypatch, lambda: foreign_append(tmp_path, count), times=3)
+    put(tmp_path, [2], app="b", mode="overwrite")
+    assert ids_of(tmp_path) == [2]
+    assert count == [3]
+
+
+def test_conflicts_end_in_an_error_that_can_be_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, [1])
+    monkeypatch.setattr(publish_module, "ATTEMPTS", 3)
+    count = [0]
+    commit_between(monkeypatch, lambda: foreign_append(tmp_path, count), times=99)
+    with pytest.raises(PublishConflict) as caught:
+        put(tmp_path, [2], app="b")
+    assert caught.value.retryable
+    assert ids_of(tmp_path) == [1, 101, 102, 103]
+
+
+def test_a_table_made_by_another_between_look_and_commit_is_a_conflict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other() -> None:
+        DeltaTable.create(str(tmp_path), Schema.from_json(PLAIN))
+
+    commit_between(monkeypatch, other, times=1)
+    made = put(tmp_path, [2])
+    assert (made.version, made.already) == (1, False)
+    assert ids_of(tmp_path) == [2]
+
+
+def test_the_same_slice_twice_at_once_is_published_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, [1], app="other")
+
+    def twin() -> None:
+        monkeypatch.undo()
+        put(tmp_path, [2], app="b")
+
+    original = publish_module.commit_lock
+    monkeypatch.setattr(publish_module, "commit_lock", lambda root: original(root, patience=0.1))
+    commit_between(monkeypatch, twin, times=1)
+    monkeypatch.setattr(publish_module, "commit_lock", lambda root: original(root, patience=0.1))
+    late = put(tmp_path, [2], app="b")
+    assert late.already
+    assert ids_of(tmp_path) == [1, 2]
+
+
+class Broken(OSError):
+    pass
+
+
+def break_commit(monkeypatch: pytest.MonkeyPatch, *, after: bool) -> None:
+    original = DeltaTable.create_write_transaction
+
+    def broken(self: DeltaTable, *arguments: Any, **options: Any) -> None:
+        if after:
+            original(self, *arguments, **options)
+        raise Broken(5, "Input/output error")
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", broken)
+
+
+def test_an_unknown_outcome_is_resolved_by_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, [1], app="a")
+    break_commit(monkeypatch, after=True)
+    made = put(tmp_path, [2], app="b")
+    assert (made.version, made.already) == (1, False)
+    assert ids_of(tmp_path) == [1, 2]
+
+
+def test_a_commit_that_did_not_happen_is_an_error_and_its_files_stay_staged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, [1], app="a")
+    break_commit(monkeypatch, after=False)
+    staged = staged_rows(tmp_path, [{"id": 2, "v": "x"}], schema=PLAIN)
+    with pytest.raises(StorageError, match="Input/output error"):
+        publish(staged, mode="append", app_id="b", generation=1, metadata={})
+    assert ids_of(tmp_path) == [1]
+    assert (tmp_path / staged.files[0].path).exists()
+    monkeypatch.undo()
+    publish(staged, mode="append", app_id="b", generation=1, metadata={})
+    assert ids_of(tmp_path) == [1, 2]
+
+
+def test_a_frozen_holder_of_the_lock_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, [1], app="a")
+    original = publish_module.commit_lock
+    monkeypatch.setattr(publish_module, "commit_lock", lambda root: original(root, patience=0.1))
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with FileLock(tmp_path / ".publish.lock"):
+            held.set()
+            done.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(20)
+    try:
+        assert put(tmp_path, [2], app="b").version == 1
+    finally:
+        done.set()
+        holder.join()
+
+
+def _writer(root: str, number: int, commits: int) -> None:
+    for turn in range(commits):
+        put(Path(root), [number * 1000 + turn], app=f"w{number}.{turn}")
+
+
+def test_processes_that_commit_at_once_lose_nothing(tmp_path: Path) -> None:
+    put(tmp_path, [-1], app="first")
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_writer, args=(str(tmp_path), n, 5)) for n in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
+    assert ids_of(tmp_path) == sorted([-1, *(n * 1000 + t for n in range(4) for t in range(5))])
+
+
+def test_a_slice_whose_commit_left_the_log_is_still_found(tmp_path: Path) -> None:
+    put(tmp_path, [1], app="old")
+    for number in range(3):
+        put(tmp_path, [10 + number], app=f"n{number}")
+    DeltaTable(tmp_path).create_checkpoint()
+    commit_path(tmp_path, 0).unlink()
+    again = put(tmp_path, [1], app="old")
+    assert again.already
+    assert ids_of(tmp_path) == [1, 10, 11, 12]
+    with pytest.raises(TableError, match="log no longer says"):
+        put(tmp_path, [2], app="old", generation=2)
+
+
+def test_a_log_that_cannot_be_read_is_an_error_that_names_the_table(tmp_path: Path) -> None:
+    put(tmp_path, [1])
+    commit_path(tmp_path, 0).write_text("not json")
+    with pytest.raises(TableError, match="log cannot be read") as caught:
+        put(tmp_path, [2], app="b")
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_thousand_files_are_one_commit(tmp_path: Path) -> None:
+    staged = staged_rows(tmp_path, [{"id": 1, "v": "x"}], schema=PLAIN)
+    source = tmp_path / staged.files[0].path
+    copies = []
+    for number in range(1000):
+        path = source.with_name(f"copy-{number}.parquet")
+        shutil.copyfile(source, path)
+        copies.append(
+            commit_module.StagedFile(**{**staged.files[0].__dict__, "path": path.relative_to(tmp_path).as_posix()})
+        )
+    many = Staged(staged.table, staged.schema_json, (), tuple(copies), 1000)
+    made = publish(many, mode="append", app_id="a", generation=1, metadata={})
+    assert (made.rows, len(made.files)) == (1000, 1000)
+    assert DeltaTable(tmp_path).to_pyarrow_table().num_rows == 1000
