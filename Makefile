@@ -19,8 +19,8 @@ spark: .venv-spark/.installed ## put Apache Spark's server side into .venv-spark
 demo: install ## run the pipeline batch_processor in Airflow on generated input
 	@$(BIN)/python scripts/demo.py
 
-flights: install ## run the flights example on real data
-	@$(BIN)/python scripts/flights.py
+flights: install ## run the flights example on real data (ARGS="--engine sc://host:port" for another engine)
+	@$(BIN)/python scripts/flights.py $(ARGS)
 
 up: install ## start Airflow with its UI on port 8080; Ctrl-C stops it
 	@$(BIN)/python scripts/up.py

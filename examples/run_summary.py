@@ -35,7 +35,11 @@ def _lines(run: RunRecord, base: Path) -> Iterator[str]:
     yield ""
     rows = run.rows
     yield _line("read", rows.read, ", ".join(f"{source.source} {source.read:,}" for source in run.sources))
-    yield _line("rejected", rows.rejected, "lines that do not parse; kept with their text" if rows.rejected else "")
+    yield _line(
+        "rejected",
+        rows.rejected,
+        "lines that do not parse; kept with their text in the run's folder" if rows.rejected else "",
+    )
     yield _line("quarantined", rows.quarantined, "")
     for quality in run.quality:
         yield from _broken(quality)

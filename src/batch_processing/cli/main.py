@@ -25,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+quarantine = typer.Typer(help="The rows that broke a critical rule: list, show, export.", no_args_is_help=True)
+app.add_typer(quarantine, name="quarantine")
 
 PipelineArgument = Annotated[
     Path | None,
@@ -54,6 +56,34 @@ PipelineNameOption = Annotated[
     str | None,
     typer.Option("--pipeline", metavar="NAME", help="Only runs of this pipeline.", show_default=False),
 ]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ENGINE",
+        help="Instead of the declared engine: embedded, sc://host:port, or a Spark master as spark://host:port.",
+        show_default=False,
+    ),
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Shows the log on standard error.")]
+SliceToReprocess = Annotated[
+    str | None,
+    typer.Option("--slice", metavar="DATE", help="The data interval to make anew. Required.", show_default=False),
+]
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[RUN]", help="A run's id or the start of it. Default: the latest run.", show_default=False),
+]
+SourceOption = Annotated[
+    str | None, typer.Option("--source", metavar="NAME", help="Only rows of this source.", show_default=False)
+]
+SliceFilter = Annotated[
+    str | None,
+    typer.Option("--slice", metavar="DATE", help="Only rows of this day's slices or this start.", show_default=False),
+]
+RuleOption = Annotated[
+    str | None, typer.Option("--rule", metavar="ID", help="Only rows that broke this rule.", show_default=False)
+]
+RawOption = Annotated[bool, typer.Option("--raw", help="The values themselves.")]
 
 
 def _version(wanted: bool) -> None:
@@ -105,19 +135,9 @@ def run(
     pipeline: PipelineArgument = None,
     slice_: SliceOption = None,
     settings: SetOption = None,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ENGINE",
-            help="Instead of the declared engine: embedded, sc://host:port, or a Spark master as spark://host:port.",
-            show_default=False,
-        ),
-    ] = None,
-    reprocess: Annotated[
-        bool, typer.Option("--reprocess", help="Makes a new generation of a slice that is published already.")
-    ] = False,
+    engine: EngineOption = None,
     as_json: JsonOption = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Shows the log on standard error.")] = False,
+    verbose: VerboseOption = False,
 ) -> int:
     """Runs a pipeline for one slice, from its sources to the warehouse.
 
@@ -130,11 +150,67 @@ def run(
         slice_text=slice_,
         settings=tuple(settings or ()),
         engine=engine,
-        reprocess=reprocess,
         as_json=as_json,
         verbose=verbose,
     )
     return run_command(request)
+
+
+@app.command()
+def reprocess(
+    pipeline: PipelineArgument = None,
+    slice_: SliceToReprocess = None,
+    settings: SetOption = None,
+    engine: EngineOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Makes a slice anew that is published already: raises its generation, then runs it.
+
+    Readers have the old rows until the new ones are published. Exit code as of `run`.
+    """
+    from batch_processing.cli.reprocessing import reprocess_command
+    from batch_processing.cli.running import RunRequest
+
+    request = RunRequest(
+        pipeline,
+        slice_text=slice_,
+        settings=tuple(settings or ()),
+        engine=engine,
+        as_json=as_json,
+        verbose=verbose,
+    )
+    return reprocess_command(request)
+
+
+@app.command()
+def backfill(
+    first: Annotated[str, typer.Option("--from", metavar="DATE", help="The first day or start.", show_default=False)],
+    last: Annotated[str, typer.Option("--to", metavar="DATE", help="The last one, included.", show_default=False)],
+    pipeline: PipelineArgument = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=64, help="How many slices at once.")] = 1,
+    newest_first: Annotated[bool, typer.Option("--newest-first", help="Runs the newest slice first.")] = False,
+    settings: SetOption = None,
+    engine: EngineOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Runs every slice of the schedule in a span of time; what is published already is skipped.
+
+    A slice that fails does not stop the others. Exit code: the worst of the slices, as of `run`.
+    """
+    from batch_processing.cli.backfill import BackfillRequest, backfill_command
+
+    request = BackfillRequest(
+        first,
+        last,
+        pipeline,
+        settings=tuple(settings or ()),
+        engine=engine,
+        jobs=jobs,
+        newest_first=newest_first,
+        as_json=as_json,
+    )
+    return backfill_command(request)
 
 
 @app.command()
@@ -151,12 +227,7 @@ def history(
 
 @app.command()
 def report(
-    run_id: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[RUN]", help="A run's id or the start of it. Default: the latest run.", show_default=False
-        ),
-    ] = None,
+    run_id: RunArgument = None,
     pipeline: PipelineNameOption = None,
     open_: Annotated[
         bool, typer.Option("--open/--path", help="Opens it in the browser, or only prints its path.")
@@ -166,6 +237,87 @@ def report(
     from batch_processing.cli.reports import report_command
 
     return report_command(run_id, pipeline=pipeline, open_it=open_)
+
+
+@app.command()
+def ledger(
+    run_id: RunArgument = None,
+    pipeline: PipelineNameOption = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Counts again in the quarantine, the Delta log and the warehouse.")
+    ] = False,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Shows every row of a run, hop by hop. Exit code: 0 every hop holds, 3 one breaks."""
+    from batch_processing.cli.ledger import ledger_command
+
+    return ledger_command(run_id, pipeline=pipeline, verify=verify, settings=settings or [], as_json=as_json)
+
+
+@quarantine.command("ls")
+def quarantine_ls(
+    pipeline: PipelineNameOption = None,
+    source: SourceOption = None,
+    slice_: SliceFilter = None,
+    rule: RuleOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Lists what is quarantined: tables, slices, rows, and how many rows broke each rule."""
+    from batch_processing.cli.quarantine import QuarantineFilter, ls_command
+
+    return ls_command(QuarantineFilter(pipeline, source, slice_, rule), as_json=as_json)
+
+
+@quarantine.command("show")
+def quarantine_show(
+    pipeline: PipelineNameOption = None,
+    source: SourceOption = None,
+    slice_: SliceFilter = None,
+    rule: RuleOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many rows of each table.")] = 20,
+    raw: RawOption = False,
+) -> int:
+    """Shows quarantined rows with their reasons. Values are masked: whether one is there is seen, not what it is."""
+    from batch_processing.cli.quarantine import QuarantineFilter, show_command
+
+    return show_command(QuarantineFilter(pipeline, source, slice_, rule), limit=limit, raw=raw)
+
+
+@quarantine.command("export")
+def quarantine_export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file to write: .csv, .parquet or .jsonl.")],
+    pipeline: PipelineNameOption = None,
+    source: SourceOption = None,
+    slice_: SliceFilter = None,
+    rule: RuleOption = None,
+    raw: RawOption = False,
+) -> int:
+    """Writes the quarantined rows of one source into a file; values are masked unless --raw."""
+    from batch_processing.cli.quarantine import QuarantineFilter, export_command
+
+    return export_command(file, QuarantineFilter(pipeline, source, slice_, rule), raw=raw)
+
+
+@app.command()
+def maintain(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The Delta table's folder.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Lists what would be done. Changes nothing.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also while a run of the table's pipeline is recorded as running.")
+    ] = False,
+    compact_appended: Annotated[
+        bool,
+        typer.Option(
+            "--compact-appended", help="Compacts a table of mode append too; its slices cannot be reprocessed then."
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Compacts a table's small files, cleans its log, and removes files older than a week that no version needs."""
+    from batch_processing.cli.upkeep import MaintainRequest, maintain_command
+
+    return maintain_command(MaintainRequest(table, dry_run, force, compact_appended, as_json))
 
 
 def run_cli(arguments: Sequence[str]) -> int:

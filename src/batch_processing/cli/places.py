@@ -47,6 +47,17 @@ def current_project() -> Project:
     return find_project(Path.cwd() / DEFAULT_NAME)
 
 
+def declaration_of(pipeline: str, project: Project) -> Path | None:
+    """The file that declares a pipeline, among those of the current folder and of the project; None without one."""
+    named = re.compile(rb"^pipeline\s*:\s*['\"]?" + re.escape(pipeline.encode()) + rb"['\"]?\s*(#.*)?$", re.MULTILINE)
+    for folder in (Path(), project.root, project.root / "pipelines"):
+        for suffix in ("*.yml", "*.yaml"):
+            for path in sorted(folder.glob(suffix)):
+                if _matches(path, named):
+                    return path
+    return None
+
+
 def chosen_slice(text: str | None, loaded: LoadedPipeline) -> Slice:
     """The slice meant: the one written, or the schedule's last complete one."""
     schedule = loaded.spec.schedule
@@ -82,8 +93,12 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
 
 
 def _declares(path: Path) -> bool:
+    return _matches(path, _DECLARES)
+
+
+def _matches(path: Path, pattern: re.Pattern[bytes]) -> bool:
     try:
-        return _DECLARES.search(path.read_bytes()[: 1 << 20]) is not None
+        return pattern.search(path.read_bytes()[: 1 << 20]) is not None
     except OSError as error:
         raise UsageError(
             "cannot read a file", where=str(path), found=error.strerror or "", fix="name the pipeline file"

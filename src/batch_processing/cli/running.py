@@ -1,9 +1,10 @@
-"""`batchctl run`: one slice, from its sources to the warehouse, in this process."""
+"""`batchctl run` and `batchctl reprocess`: one slice, from its sources to the warehouse, in this process."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from batch_processing.pipeline.runner import new_run_id, run_pipeline
 from batch_processing.results import Outcome, Slice
 from batch_processing.settings.loading import LoadedPipeline, load_pipeline
 from batch_processing.settings.models import EngineSpec, parse_engine
+from batch_processing.settings.values import Values
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,6 @@ class RunRequest:
         slice_text: as written; None for the last complete slice.
         settings: `key=value` texts.
         engine: short form, instead of the declared engine.
-        reprocess: whether to make a new generation of the slice.
         as_json: one JSON object instead of the summary.
         verbose: log lines on standard error.
     """
@@ -39,22 +40,30 @@ class RunRequest:
     slice_text: str | None = None
     settings: tuple[str, ...] = ()
     engine: str | None = None
-    reprocess: bool = False
     as_json: bool = False
     verbose: bool = False
 
 
-def run_command(request: RunRequest) -> int:
+Generation = Callable[[LoadedPipeline, Slice, Values, EngineSpec | None], int]
+"""Which generation of the slice a run is for."""
+
+
+def run_command(request: RunRequest, *, generation: Generation | None = None) -> int:
     """Runs it and returns the exit code: 0 passed, 1 the data failed, 2 wrong use, 3 something broke.
+
+    Args:
+        request: what the command line asks for.
+        generation: which generation to run; by default the one that the control store has for the slice.
 
     Raises:
         BatchError: nothing could be started.
     """
     loaded = load_pipeline(pipeline_file(request.pipeline))
     wanted = chosen_slice(request.slice_text, loaded)
-    engine = _engine(request.engine)
+    engine = chosen_engine(request.engine)
     values = values_for(loaded.project, request.settings)
-    key = _key(loaded, wanted, reprocess=request.reprocess)
+    number = (generation or _current_generation)(loaded, wanted, values, engine)
+    key = RunKey(loaded.spec.pipeline, wanted, number, new_run_id())
     folder = loaded.project.run_folder(key.pipeline, key.slice, key.generation, key.run_id)
     spec = loaded.spec if engine is None else loaded.spec.model_copy(update={"engine": engine})
     label = f"{key.pipeline} {key.slice.iso} {key.run_id}"
@@ -79,7 +88,12 @@ def run_command(request: RunRequest) -> int:
     return result.exit_code
 
 
-def _engine(text: str | None) -> EngineSpec | None:
+def chosen_engine(text: str | None) -> EngineSpec | None:
+    """The engine that `--engine` names, or None for the declared one.
+
+    Raises:
+        UsageError: it names none.
+    """
     if text is None:
         return None
     try:
@@ -88,11 +102,9 @@ def _engine(text: str | None) -> EngineSpec | None:
         raise UsageError("cannot use --engine", found=repr(text[:200]), fix=str(error)) from error
 
 
-def _key(loaded: LoadedPipeline, wanted: Slice, *, reprocess: bool) -> RunKey:
-    pipeline = loaded.spec.pipeline
+def _current_generation(loaded: LoadedPipeline, wanted: Slice, _: Values, __: EngineSpec | None) -> int:
     with ControlStore.open(loaded.project.control_url) as control:
-        raise_or_read = control.raise_generation if reprocess else control.current_generation
-        return RunKey(pipeline, wanted, raise_or_read(pipeline, wanted), new_run_id())
+        return control.current_generation(loaded.spec.pipeline, wanted)
 
 
 def _end(loaded: LoadedPipeline, key: RunKey, why: str) -> None:

@@ -21,7 +21,7 @@ def looking_back(project: Project) -> Iterator[ControlStore]:
         UsageError: nothing has run in this project.
     """
     url = project.control_url
-    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).is_file():
+    if not has_store(project):
         raise UsageError(
             "no run is recorded",
             where=f"looked for {url.removeprefix(_SQLITE)}",
@@ -29,3 +29,9 @@ def looking_back(project: Project) -> Iterator[ControlStore]:
         )
     with ControlStore.open(url) as control:
         yield control
+
+
+def has_store(project: Project) -> bool:
+    """False where the store would be a file that is not there yet; a server is taken to have one."""
+    url = project.control_url
+    return not url.startswith(_SQLITE) or Path(url.removeprefix(_SQLITE)).is_file()

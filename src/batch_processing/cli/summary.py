@@ -80,8 +80,8 @@ def _print_rows(console: Console, result: RunResult) -> None:
     counts = asdict(result.rows)
     if _was_published_before(result):
         console.print(
-            "  This slice was published before: nothing was read again. To make it anew: batchctl run "
-            f"--slice {result.slice.iso} --reprocess\n"
+            "  This slice was published before: nothing was read again. To make it anew: batchctl reprocess "
+            f"--slice {result.slice.iso}\n"
         )
     width = max((len(number(value)) for value in counts.values()), default=0)
     for name, note in _HOPS:

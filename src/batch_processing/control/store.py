@@ -246,6 +246,35 @@ class ControlStore:
         with self._database.reading() as connection:
             return reading.run_records(connection, connection.execute(query).all())
 
+    def running(self, *, since: datetime) -> tuple[RunRecord, ...]:
+        """Runs that have started since then and not ended, newest first."""
+        table = schema.runs
+        query = (
+            select(table)
+            .where(table.c.outcome == Outcome.RUNNING.value, table.c.started_at >= since)
+            .order_by(table.c.started_at.desc(), table.c.run)
+        )
+        with self._database.reading() as connection:
+            return reading.run_records(connection, connection.execute(query).all())
+
+    def pipelines_of_table(self, table_path: str) -> frozenset[str]:
+        """Pipelines that have published to a table, or quarantined rows in it."""
+        runs, kept = schema.runs, schema.quarantine
+        published = select(runs.c.pipeline).where(runs.c.table_path == table_path)
+        quarantined = (
+            select(runs.c.pipeline).join(kept, kept.c.run == runs.c.run).where(kept.c.table_path == table_path)
+        )
+        with self._database.reading() as connection:
+            found = [*connection.execute(published).scalars(), *connection.execute(quarantined).scalars()]
+        return frozenset(found)
+
+    def quarantine_tables(self) -> tuple[tuple[str, str, str], ...]:
+        """Every quarantine table that a run has written: pipeline, source, path."""
+        runs, kept = schema.runs, schema.quarantine
+        query = select(runs.c.pipeline, kept.c.source, kept.c.table_path).join(kept, kept.c.run == runs.c.run)
+        with self._database.reading() as connection:
+            return tuple(sorted({(row[0], row[1], row[2]) for row in connection.execute(query.distinct())}))
+
     def metrics(self, pipeline: str, *, last: int = 30) -> PipelineMetrics:
         """Success, durations, scores and costs over the latest `last` runs that have ended."""
         with self._database.reading() as connection:

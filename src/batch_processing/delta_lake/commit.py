@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
@@ -20,6 +21,8 @@ from batch_processing.errors import StorageError, TableError
 from batch_processing.results import StagedFile
 
 _LOG = logging.getLogger(__name__)
+_SAFE_IN_PATHS = "/!$&'()+,-.:;=@_~"
+"""Beside letters and digits, what delta-rs does not encode in a path."""
 
 
 class StaleSnapshot(Exception):
@@ -71,6 +74,7 @@ def commit_change(root: Path, table: DeltaTable | None, change: Change) -> None:
             where=str(root),
             fix="use mode append, or unset delta.appendOnly",
         )
+    _check_removable(root, change.removes)
     current = _widen(root, table, change) if change.new_columns else table
     _outcome(lambda: _append(current, change), root, change)
 
@@ -102,6 +106,22 @@ def _append(table: DeltaTable, change: Change) -> None:
         partition_by=list(change.partition_by),
         commit_properties=_properties(change),
     )
+
+
+def _check_removable(root: Path, removes: Sequence[LiveFile]) -> None:
+    """delta-rs URL-encodes the path of a removal in its own way, and readers match removals by text.
+
+    Where the writer of the file encoded it otherwise (Spark leaves letters beyond ASCII as they are), the removal would
+    miss, and old and new rows would both be live.
+    """
+    missed = [f for f in removes if f.logged and quote(f.path, safe=_SAFE_IN_PATHS) != f.logged]
+    if missed:
+        raise TableError(
+            "files of another writer cannot be replaced, because the log holds their paths in another encoding",
+            where=str(root),
+            found=f"{len(missed)} files, as {missed[0].logged}",
+            fix="rewrite them once with deltalake: DeltaTable(path).optimize.z_order([...]) keeps every row",
+        )
 
 
 def _widen(root: Path, table: DeltaTable, change: Change) -> DeltaTable:

@@ -23,12 +23,21 @@ METADATA_KEY = "batch_processing"
 
 @dataclass(frozen=True)
 class LiveFile:
-    """A data file of the table's current version; `path` is relative to the root and not URL-encoded."""
+    """A data file of the table's current version.
+
+    Attributes:
+        path: relative to the root, as on disk.
+        size: bytes.
+        partition_values: as `partitions.canonical` writes them.
+        stats: `min` and `max` by column, where asked for.
+        logged: the path as its writer put it into the log, URL-encoded; "" for delta-rs's own form.
+    """
 
     path: str
     size: int
     partition_values: dict[str, str | None]
     stats: dict[str, Any] = field(default_factory=dict)
+    logged: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,7 @@ def live_files(table: DeltaTable, *, with_stats: bool = False) -> tuple[LiveFile
         partitions = actions["partition"].to_pylist()
     bounds = _bounds(actions) if with_stats else [{}] * actions.num_rows
     return tuple(
-        LiveFile(path, size, {c: canonical(values[c], types[c], column=c) for c in columns}, stats)
+        LiveFile(unquote(path), size, {c: canonical(values[c], types[c], column=c) for c in columns}, stats, path)
         for path, size, values, stats in zip(
             actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), partitions, bounds, strict=True
         )

@@ -16,23 +16,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as sf
-from pyspark.sql import types as st
 
 from batch_processing.delta_lake.engine_errors import engine_failures
 from batch_processing.delta_lake.log import LiveFile, live_files, open_table
+from batch_processing.delta_lake.partitions import quoted
 from batch_processing.delta_lake.protocol import check_writable
-from batch_processing.delta_lake.schema import column_types, spark_schema
+from batch_processing.delta_lake.reading import FILE_INDEX, TableReader, table_reader
+from batch_processing.delta_lake.schema import column_types
 from batch_processing.delta_lake.staging import discard, read_staged, stage
 from batch_processing.errors import DataError, TableError
 from batch_processing.results import Staged
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 _EXAMINED_SINGLY = 64
 """Up to so many candidate files are examined one by one; above, all candidates count as touched."""
-
-_INDEX = "_file_index"
 
 
 @dataclass(frozen=True)
@@ -90,27 +89,29 @@ def plan_merge(spark: SparkSession, staged: Staged, merge: MergeKeys) -> Merged:
         check_writable(table, partition_by=staged.partition_by, where=staged.table)
         schema_json = table.schema().to_json()
         _check_types(staged, schema_json, merge)
-        reader = _Reader(spark, staged, schema_json)
         candidates = _candidates(live_files(table, with_stats=True), staged, merge.keys)
-        touched = _touched(reader, candidates, source, merge)
-        if not touched:
-            return Merged(table.version())
-        return _resolve(reader, touched, source, merge, table.version())
+        with table_reader(spark, staged, schema_json) as reader:
+            touched = _touched(reader, candidates, source, merge)
+            if not touched:
+                return Merged(table.version())
+            return _resolve(reader, touched, source, merge, table.version())
 
 
-def _resolve(reader: _Reader, touched: Sequence[LiveFile], source: DataFrame, merge: MergeKeys, version: int) -> Merged:
+def _resolve(
+    reader: TableReader, touched: Sequence[LiveFile], source: DataFrame, merge: MergeKeys, version: int
+) -> Merged:
     staged, keys = reader.staged, list(merge.keys)
     old = reader.read(touched)
     winners, winning = None, source
     if merge.sequence_by is not None:
         newer = _newer_in_table(old, source, merge)
         if newer.limit(1).count():
-            winning = source.join(newer, on=keys, how="left_anti").select(*source.columns)
+            winning = source.join(newer, on=keys, how="left_anti").select(*_columns(source.columns))
             winners = stage(
                 winning, table=staged.table, partition_by=staged.partition_by, folder=f"merge/{uuid.uuid4().hex}"
             )
             winning = read_staged(reader.spark, winners)
-    rest = old.join(winning.select(*keys), on=keys, how="left_anti").select(*old.columns)
+    rest = old.join(winning.select(*_columns(keys)), on=keys, how="left_anti").select(*_columns(old.columns))
     carried = stage(rest, table=staged.table, partition_by=staged.partition_by, folder=f"merge/{uuid.uuid4().hex}")
     return Merged(version, tuple(touched), carried, winners)
 
@@ -118,53 +119,26 @@ def _resolve(reader: _Reader, touched: Sequence[LiveFile], source: DataFrame, me
 def _newer_in_table(old: DataFrame, source: DataFrame, merge: MergeKeys) -> DataFrame:
     """Keys of staged rows that the table holds with a higher sequence. A null sequence is the lowest."""
     keys, column = list(merge.keys), merge.sequence_by or ""
-    table_rows = old.select(*keys, sf.col(column).alias("_table_sequence"))
-    staged_rows = source.select(*keys, sf.col(column).alias("_staged_sequence"))
+    table_rows = old.select(*_columns(keys), sf.col(quoted(column)).alias("_table_sequence"))
+    staged_rows = source.select(*_columns(keys), sf.col(quoted(column)).alias("_staged_sequence"))
     both = staged_rows.join(table_rows, on=keys, how="inner")
     newer = sf.col("_table_sequence") > sf.col("_staged_sequence")
     unknown = sf.col("_staged_sequence").isNull() & sf.col("_table_sequence").isNotNull()
-    return both.filter(newer | unknown).select(*keys).distinct()
+    return both.filter(newer | unknown).select(*_columns(keys)).distinct()
 
 
-class _Reader:
-    """Reads files of the table by name, each with its partition values as the log has them."""
-
-    def __init__(self, spark: SparkSession, staged: Staged, schema_json: str) -> None:
-        self.spark, self.staged = spark, staged
-        self.schema = spark_schema(schema_json)
-        self._partitions = set(staged.partition_by)
-        self._file_schema = st.StructType([f for f in self.schema.fields if f.name not in self._partitions])
-
-    def read(self, files: Sequence[LiveFile], *, index: bool = False) -> DataFrame:
-        """All rows of the files; with `index`, also the position of each row's file."""
-        groups: dict[tuple[Any, ...], list[LiveFile]] = {}
-        for position, file in enumerate(files):
-            label = (position,) if index else tuple(file.partition_values.values())
-            groups.setdefault(label, []).append(file)
-        frames = [self._group(members, label[0] if index else None) for label, members in groups.items()]
-        return reduce(lambda a, b: a.union(b), frames)
-
-    def _group(self, files: Sequence[LiveFile], position: int | None) -> DataFrame:
-        paths = [str(Path(self.staged.table) / f.path) for f in files]
-        df = self.spark.read.schema(self._file_schema).parquet(*paths)
-        values = files[0].partition_values
-        columns = [
-            sf.lit(values[f.name]).cast(f.dataType).alias(f.name)
-            if f.name in self._partitions
-            else sf.col(f"`{f.name}`")
-            for f in self.schema.fields
-        ]
-        return df.select(*columns, *([sf.lit(position).alias(_INDEX)] if position is not None else []))
+def _columns(names: Sequence[str]) -> list[Column]:
+    return [sf.col(quoted(name)) for name in names]
 
 
 def _touched(
-    reader: _Reader, candidates: Sequence[LiveFile], source: DataFrame, merge: MergeKeys
+    reader: TableReader, candidates: Sequence[LiveFile], source: DataFrame, merge: MergeKeys
 ) -> Sequence[LiveFile]:
     if not candidates or len(candidates) > _EXAMINED_SINGLY:
         return candidates
     keys = list(merge.keys)
-    rows = reader.read(candidates, index=True).select(*keys, _INDEX)
-    found = rows.join(source.select(*keys), on=keys, how="left_semi").select(_INDEX).distinct().collect()
+    rows = reader.read(candidates, index=True).select(*_columns(keys), FILE_INDEX)
+    found = rows.join(source.select(*_columns(keys)), on=keys, how="left_semi").select(FILE_INDEX).distinct().collect()
     return [candidates[i] for i in sorted(row[0] for row in found)]
 
 
@@ -228,7 +202,7 @@ def _check_types(staged: Staged, schema_json: str, merge: MergeKeys) -> None:
 
 def _check_keys(source: DataFrame, merge: MergeKeys, where: str) -> None:
     keys = list(merge.keys)
-    null = reduce(lambda a, b: a | b, [sf.col(f"`{k}`").isNull() for k in keys])
+    null = reduce(lambda a, b: a | b, [sf.col(quoted(k)).isNull() for k in keys])
     nulls = source.filter(null).count()
     if nulls:
         raise DataError(
@@ -237,7 +211,7 @@ def _check_keys(source: DataFrame, merge: MergeKeys, where: str) -> None:
             found=f"{nulls} rows",
             fix="filter them in the transform",
         )
-    doubled = source.groupBy(*keys).count().filter(sf.col("count") > 1).count()
+    doubled = source.groupBy(*_columns(keys)).count().filter(sf.col("count") > 1).count()
     if doubled:
         raise DataError(
             "merge keys are not unique in the output",

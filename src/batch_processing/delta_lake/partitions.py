@@ -47,7 +47,7 @@ def _usable(kind: Any) -> bool:
 
 def with_text_partitions(df: DataFrame, partition_by: Sequence[str], types: Mapping[str, Any]) -> DataFrame:
     """The DataFrame with its partition columns as the strings that become folder names, last in order."""
-    rest = [sf.col(_quoted(c)) for c in df.columns if c not in partition_by]
+    rest = [sf.col(quoted(c)) for c in df.columns if c not in partition_by]
     return df.select(*rest, *(_as_text(c, types[c]).alias(c) for c in partition_by))
 
 
@@ -55,7 +55,7 @@ def with_typed_partitions(df: DataFrame, partition_by: Sequence[str], schema: An
     """The reverse: partition columns read as strings become their types; all columns in the schema's order."""
     columns = []
     for field in schema.fields:
-        column = sf.col(_quoted(field.name))
+        column = sf.col(quoted(field.name))
         if field.name in partition_by:
             text = sf.when(column != sf.lit(NULL), column)
             column = text.cast(field.dataType).alias(field.name)
@@ -63,12 +63,13 @@ def with_typed_partitions(df: DataFrame, partition_by: Sequence[str], schema: An
     return df.select(*columns)
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A column name as the engine takes it whatever is in it."""
     return "`" + name.replace("`", "``") + "`"
 
 
 def _as_text(name: str, kind: Any) -> Column:
-    column = sf.col(_quoted(name))
+    column = sf.col(quoted(name))
     text = column.cast("string")
     if kind == "string":
         text = sf.when(column.isin("", NULL, _REFUSED), sf.lit(_REFUSED)).otherwise(column)

@@ -99,7 +99,7 @@ def publish(
         PublishConflict: other writers won `ATTEMPTS` times.
         StorageError: staged files are gone, or the disk refused.
     """
-    merging = _check_arguments(staged, mode, keys, sequence_by, spark, generation, metadata)
+    merging = _check_arguments(staged, mode, keys, sequence_by, spark, generation, metadata, replace)
     token = uuid.uuid4().hex
     request = _Request(
         staged, Path(staged.table), mode, app_id, generation, dict(metadata), schema_change, tuple(replace or ()), token
@@ -295,6 +295,7 @@ def _check_arguments(
     spark: SparkSession | None,
     generation: int,
     metadata: Mapping[str, Any],
+    replace: Sequence[Mapping[str, str | None]] | None,
 ) -> MergeKeys | None:
     if mode not in _MODES:
         raise UsageError("unknown publish mode", found=mode, fix=f"use one of {', '.join(_MODES)}")
@@ -310,6 +311,8 @@ def _check_arguments(
         raise UsageError("commit metadata must be JSON without NaN", found=str(error)) from error
     if mode != "merge":
         return None
+    if replace:
+        raise UsageError("mode merge replaces rows by key, not partitions", fix="leave replace out")
     if not keys or spark is None:
         raise UsageError("mode merge needs keys and a session", where=staged.table, fix="give keys= and spark=")
     return MergeKeys(tuple(keys), sequence_by)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _COMPRESSION = "zstd"
+_ODD_IN_ROOTS = "#%*?[\\]{}"
 
 
 def stage(df: DataFrame, *, table: Path | str, partition_by: tuple[str, ...], folder: str) -> Staged:
@@ -53,7 +54,7 @@ def stage(df: DataFrame, *, table: Path | str, partition_by: tuple[str, ...], fo
         EngineError: the engine went away.
         StorageError: the folder exists already, or is not visible here.
     """
-    root = local_path(str(table))
+    root = table_root(table)
     place = _new_folder(root, folder)
     with engine_failures("planning the output", where=str(root), planning=True):
         schema = df.schema
@@ -117,6 +118,24 @@ def discard(staged: Staged) -> None:
             "these files are published and belong to the table", where=str(place), fix="nothing: do not discard them"
         )
     _remove(place, root)
+
+
+def table_root(table: Path | str) -> Path:
+    """The table's absolute root.
+
+    Raises:
+        UsageError: a path that engines or delta-rs would take for a pattern, or decode.
+    """
+    root = local_path(str(table))
+    odd = sorted(set(str(root)) & set(_ODD_IN_ROOTS))
+    if odd:
+        raise UsageError(
+            "a table's path has characters that readers take for patterns or escapes",
+            where=str(root),
+            found=" ".join(odd),
+            fix=f"use a path without any of {' '.join(_ODD_IN_ROOTS)}",
+        )
+    return root
 
 
 def staged_folder(staged: Staged) -> Path | None:

@@ -83,7 +83,7 @@ class RunContext:
     @property
     def app_id(self) -> str:
         """Id of the slice's app transaction in the target table's log; its version is the generation."""
-        return f"batch_processing:{self.spec.pipeline}:{self.slice.iso}"
+        return slice_app_id(self.spec.pipeline, self.slice)
 
     @property
     def attempt_folder(self) -> str:
@@ -122,6 +122,7 @@ class RunContext:
     def code_digest(self, name: str, *, what: str) -> str:
         """The source text of the module that a dotted name is in, for fingerprints; "" where it has none."""
         found = self.load_code(name, what=what)
+        found = getattr(found, "function", found)  # a marked check holds the user's function
         try:
             return inspect.getsource(importlib.import_module(getattr(found, "__module__", "")))
         except (OSError, TypeError, ValueError, ImportError):
@@ -176,6 +177,11 @@ class RunContext:
             "run_id": self.run_id,
             "generation": self.generation,
         }
+
+
+def slice_app_id(pipeline: str, slice: Slice) -> str:
+    """Id of a slice's app transaction in the log of its pipeline's target table."""
+    return f"batch_processing:{pipeline}:{slice.iso}"
 
 
 @contextmanager

@@ -102,11 +102,14 @@ def publish(ctx: RunContext) -> dict[str, Any]:
     schema = staged.staged.schema_json if staged is not None else ""
     ctx.manifests.write("publish", PublishManifest(token, published, schema))
     ctx.control.record_published(ctx.key, published)
+    if not _rows_known(published):
+        ctx.control.update_rows(ctx.key, published=None)
     facts = published.metadata
     return {
         "table": published.table,
         "version": published.version,
-        "published": published.rows,
+        **({"published": published.rows} if _rows_known(published) else {}),
+        **({"superseded": facts["superseded_rows"]} if "superseded_rows" in facts else {}),
         "already": published.already,
         "slice": ctx.slice.iso,
         "generation": ctx.generation,
@@ -134,7 +137,8 @@ def load_warehouse(ctx: RunContext) -> dict[str, Any]:
         slice=ctx.slice,
         generation=ctx.generation,
     )
-    check_loaded(published=published.rows, loaded=loaded.rows, table=warehouse.table)
+    if _rows_known(published):
+        check_loaded(published=published.rows, loaded=loaded.rows, table=warehouse.table)
     ctx.control.record_loaded(ctx.key, loaded)
     return {"table": loaded.table, "loaded": loaded.rows, "already": loaded.already, "location": loaded.location}
 
@@ -228,6 +232,11 @@ def _still_there(staged: Staged) -> bool:
 
     root = local_path(staged.table)
     return all((root / file.path).is_file() for file in staged.files)
+
+
+def _rows_known(published: Published) -> bool:
+    """False where the slice is published, and the log was cleaned up beyond the commit that says how many rows."""
+    return bool(published.metadata) or not published.already
 
 
 def _check_judged(ctx: RunContext, staged: TransformManifest) -> None:

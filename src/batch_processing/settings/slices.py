@@ -116,6 +116,31 @@ def slices_between(first: Slice, last: Slice, schedule: str | None) -> tuple[Sli
     return tuple(Slice(start=start, end=end) for start, end in pairwise(starts))
 
 
+def slices_within(first: str, last: str, schedule: str | None) -> tuple[Slice, ...]:
+    """All slices that start from `first` to `last`, both included, oldest first.
+
+    Args:
+        first: `2026-11-01`, or a time as `2026-11-01T02:00`; it need not be a start of the schedule.
+        last: the same; a date stands for its whole day.
+        schedule: cron expression or preset; None for one slice per UTC day.
+
+    Raises:
+        UsageError: not dates, the last before the first, no slice between them, or more than `MOST_SLICES`.
+    """
+    lower, _ = _read(first)
+    moment, whole_day = _read(last)
+    upper = moment.replace(hour=23, minute=59, second=59) if whole_day else moment
+    if upper < lower:
+        raise UsageError(
+            "the last slice is before the first", found=f"{first[:80]} to {last[:80]}", fix="give the older one first"
+        )
+    begin = _first_from(lower, schedule)
+    if begin > upper:
+        raise _not_a_start(lower, schedule, text=f"{first} to {last}", what="no slice starts in that time")
+    end = _last_until(upper, schedule)
+    return slices_between(slice_starting(begin, schedule), slice_starting(end, schedule), schedule)
+
+
 def _read(text: str) -> tuple[datetime, bool]:
     cleaned = text.strip()
     try:

@@ -34,8 +34,8 @@ _used_in: set[int] = set()
 class Engine:
     """A Spark engine for as long as a run, or one of its steps, needs it.
 
-    A process forked before any engine was used may use one (as under Airflow's LocalExecutor). One forked afterwards may
-    not: the threads of gRPC and of Sail do not survive a fork, and a call would hang; it gets an EngineError instead.
+    A process forked before any engine was used may use one (as under Airflow's LocalExecutor). One forked afterwards
+    may not: the threads of gRPC and of Sail do not survive a fork, and a call would hang; it gets an EngineError.
     """
 
     def __init__(self, spec: EngineSpec, *, remote: str | None, config: Mapping[str, str], workdir: Path) -> None:

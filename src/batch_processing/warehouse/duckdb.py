@@ -23,7 +23,7 @@ from batch_processing.warehouse.session import wait_seconds
 _LOG = logging.getLogger(__name__)
 _LOOK_AGAIN_SECONDS = 0.2
 _READER = "_batch_reader"
-_MEMORY_LIMIT = "1GB"
+_MEMORY_LIMIT = "512MB"
 _ONE_AT_A_TIME: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
 """A DuckDB file has one writing process; within ours, one load at a time."""
 
@@ -106,6 +106,7 @@ class DuckDbSession:
         self._db.execute("SET autoinstall_known_extensions = false")
         self._db.execute("SET autoload_known_extensions = false")
         self._db.execute("SET TimeZone = 'UTC'")
+        self._db.execute("SET enable_progress_bar = false")  # it writes to standard output
         self._db.execute("SET memory_limit = $1", [str(connection.extra.get("memory_limit", _MEMORY_LIMIT))])
         self._db.execute("BEGIN TRANSACTION")
 

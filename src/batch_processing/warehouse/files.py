@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -48,12 +49,20 @@ class PublishedFiles:
     Attributes:
         files: in the order published.
         table_id: the Delta table's own id, which a table made anew at the same path does not share.
-        digest: SHA-256 over the files' names, sizes and rows: what the ledger keeps as the load's identity.
+        root: the table's root path.
     """
 
     files: tuple[DataFile, ...]
     table_id: str
-    digest: str
+    root: Path
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the files' names, sizes and rows: what the ledger keeps as the load's identity.
+
+        Worked out only where rows are loaded: the files of a slice that the warehouse has may be vacuumed.
+        """
+        return _digest(self.files, self.root)
 
 
 def published_files(published: Published, *, columns: Sequence[Column], partition_by: Sequence[str]) -> PublishedFiles:
@@ -79,7 +88,7 @@ def published_files(published: Published, *, columns: Sequence[Column], partitio
     files = tuple(
         _typed(path, known.get(path) or _from_path(path, root, partition_by), types) for path in published.files
     )
-    return PublishedFiles(files, table_id, _digest(files, root))
+    return PublishedFiles(files, table_id, root)
 
 
 def _logged_files(

@@ -61,11 +61,17 @@ def load(
         slice=slice,
         generation=generation,
     )
-    with closing(_open(connection)) as session:
+    with closing(open_session(connection)) as session:
         return run_load(job, session)
 
 
-def _open(connection: Connection) -> Session:
+def open_session(connection: Connection) -> Session:
+    """A transaction on the warehouse that a connection names.
+
+    Raises:
+        SettingError: a connection of another type, or an incomplete one.
+        WarehouseError: it does not answer.
+    """
     if connection.conn_type == "duckdb":
         from batch_processing.warehouse.duckdb import DuckDbSession
 

@@ -34,8 +34,8 @@ def batchctl(folder: Path, *arguments: str, **more: str) -> subprocess.Completed
     )
 
 
-def run_json(folder: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
-    done = batchctl(folder, "run", "--json", "--slice", DAY, *arguments)
+def run_json(folder: Path, *arguments: str, command: str = "run") -> tuple[int, dict[str, Any]]:
+    done = batchctl(folder, command, "--json", "--slice", DAY, *arguments)
     assert done.stdout.count("\n") == 1, done.stderr
     assert "Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout)
@@ -93,7 +93,7 @@ def test_running_the_same_slice_again_changes_nothing(project: Path) -> None:
 
 def test_reprocess_makes_a_new_generation_of_the_slice(project: Path) -> None:
     first = run_json(project)[1]
-    second = run_json(project, "--reprocess")[1]
+    second = run_json(project, command="reprocess")[1]
     assert (first["generation"], second["generation"]) == (1, 2)
     assert second["delta"]["version"] > first["delta"]["version"]
     assert DeltaTable(second["delta"]["table"]).to_pyarrow_table().num_rows == first["rows"]["published"]

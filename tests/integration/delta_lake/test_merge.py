@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from batch_processing.delta_lake import publish as publish_module
 from batch_processing.delta_lake.publish import publish
 from batch_processing.delta_lake.staging import stage
-from batch_processing.errors import DataError, TableError
+from batch_processing.errors import DataError, TableError, UsageError
 from batch_processing.results import Published
 
 COLUMNS = "k long, v string, seq long, p string"
@@ -141,3 +141,16 @@ def test_an_additive_merge_keeps_old_rows_with_nulls(spark: SparkSession, tmp_pa
     merge(spark, tmp_path, [(1, "z", 2, "x", 3.5)], "s4", columns=COLUMNS + ", extra double")
     table = DeltaTable(tmp_path).to_pyarrow_table().select(["k", "v", "extra"]).to_pylist()
     assert sorted(tuple(r.values()) for r in table) == [(1, "z", 3.5), (2, "c", 1.5), (3, "d", 2.5)]
+
+
+def test_files_in_folders_of_unusual_names_are_merged(spark: SparkSession, tmp_path: Path) -> None:
+    root = tmp_path / "ta ble ü"
+    parts = ["a/b", "50%", "a%2Fb", "ü €", "[x]{y}*?", "a:b", None]
+    merge(spark, root, [(n, "old", 1, p) for n, p in enumerate(parts)], "s1")
+    merge(spark, root, [(n, "new", 2, p) for n, p in enumerate(parts)] + [(99, "n", 1, "z")], "s2")
+    assert table_rows(root) == [*((n, "new", 2, p) for n, p in enumerate(parts)), (99, "n", 1, "z")]
+
+
+def test_partitions_to_replace_do_not_go_with_merge(spark_embedded: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="replace"):
+        merge(spark_embedded, tmp_path, [(1, "a", 1, "x")], "s1", replace=[{"p": "x"}])

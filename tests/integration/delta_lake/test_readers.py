@@ -33,7 +33,7 @@ def with_duckdb(root: Path, condition: str) -> Counter[tuple[Any, ...]]:
     t = DeltaTable(root).to_pyarrow_dataset()  # noqa: F841 - DuckDB finds it by name
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
-        found = connection.execute(f"select id, p, day, seen from t where {condition}").to_arrow_table()
+        found = connection.sql(f"select id, p, day, seen from t where {condition}").to_arrow_table()
     return Counter(tuple(r.values()) for r in found.to_pylist())
 
 

@@ -161,3 +161,11 @@ def test_a_plan_that_cannot_be_is_the_transforms_fault_and_is_explained(spark: S
     with pytest.raises(TransformError, match="nope"):
         stage(spark.range(3).select("nope"), table=tmp_path, partition_by=(), folder="data/s/1")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a%20b", "a*", "a?b", "a[b]", "a{b}", "a#b", "a\\b"])
+def test_a_table_path_that_readers_would_misread_is_refused(
+    spark_embedded: SparkSession, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(UsageError, match="table's path"):
+        stage(spark_embedded.range(3), table=tmp_path / name, partition_by=(), folder="data/s/1")

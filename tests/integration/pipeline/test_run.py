@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+import sys
 from pathlib import Path
 
 import duckdb
@@ -9,7 +11,11 @@ import pytest
 from deltalake import DeltaTable
 
 from batch_processing.control.store import ControlStore
+from batch_processing.pipeline.context import open_run
+from batch_processing.pipeline.manifests import ValidateManifest
+from batch_processing.pipeline.steps import execute_step
 from batch_processing.results import Outcome, RowCounts
+from batch_processing.settings.slices import parse_slice
 from tests.services.project import GOOD_ROWS, SmallProject
 
 BAD_ROWS = [",1,5.0,2026-11-01", "7,1,5.0,2026-11-01", "201,1,-3.0,2026-11-01", "202,1,1000001,2026-11-01"]
@@ -126,3 +132,33 @@ def test_every_file_format_gives_the_same_table(project: SmallProject, format_: 
     assert result.error == ""
     found = DeltaTable(f"{project.table}_other").to_pyarrow_table().sort_by("id").to_pylist()
     assert found == expected
+
+
+CHECK = """
+from pyspark.sql import functions as sf
+from batch_processing.quality.checks import row_check
+
+@row_check(id="small")
+def small(df):
+    return sf.col("amount") < {limit}
+"""
+
+
+def test_a_step_run_again_finds_its_work_unless_the_users_code_has_changed(project: SmallProject) -> None:
+    module = project.root / f"{project.module}_checks.py"
+    module.write_text(CHECK.format(limit=1000))
+    project.declaration["validate"]["orders"]["checks"] = [f"{project.module}_checks.small"]
+    loaded = project.load()
+    chosen = parse_slice("2026-11-01", loaded.spec.schedule)
+    with open_run(loaded, values=project.values(), slice=chosen, run_id="r") as ctx:
+        for step in ctx.plan.steps[:4]:
+            execute_step(ctx, step, part=0 if step.mapped_over else None)
+        validate = ctx.plan.step("validate")
+        first = ctx.manifests.need("validate", ValidateManifest)
+        execute_step(ctx, validate, attempt=2)
+        assert ctx.manifests.need("validate", ValidateManifest) == first
+        module.write_text(CHECK.format(limit=100))
+        sys.modules.pop(f"{project.module}_checks")
+        linecache.clearcache()
+        execute_step(ctx, validate, attempt=3)
+        assert ctx.manifests.need("validate", ValidateManifest).sources["orders"].quarantined == 1

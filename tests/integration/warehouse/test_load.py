@@ -262,22 +262,6 @@ def test_lost_or_doubled_rows_are_refused_and_nothing_is_kept(
     assert len(ledger(warehouse)) == 1
 
 
-@pytest.mark.parametrize("mode", ["append", "overwrite", "merge"])
-def test_a_row_that_the_warehouse_drops_is_noticed(warehouse: Warehouse, tmp_path: Path, mode: str) -> None:
-    if warehouse.kind == "duckdb":
-        pytest.skip("DuckDB has no triggers")
-    table = delta_table(tmp_path / "t", mode=mode, keys=("id",) if mode == "merge" else ())
-    table.load(table.publish(orders(1)), warehouse.connection, slice=day(1))
-    warehouse.run(
-        "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN IF NEW.id = 3 THEN RETURN NULL; END IF; RETURN NEW; END $$"
-    )
-    warehouse.run("CREATE TRIGGER lose BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION lose()")
-    with pytest.raises(LedgerError, match="does not hold the rows"):
-        table.load(table.publish(orders(2, 3)), warehouse.connection, slice=day(2))
-    assert ids(warehouse) == [1]
-
-
 def test_an_empty_slice_removes_what_it_held(warehouse: Warehouse, tmp_path: Path) -> None:
     table = delta_table(tmp_path / "t", mode="append")
     table.load(table.publish(orders(1, 2)), warehouse.connection, slice=day(1))

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from batch_processing.errors import BatchError, SettingError, WarehouseError, WarehouseRefused
+from batch_processing.errors import BatchError, LedgerError, SettingError, WarehouseError, WarehouseRefused
 from batch_processing.results import Loaded
 from batch_processing.settings.values import Connection
 from batch_processing.warehouse import files
@@ -70,8 +70,8 @@ def test_wider_columns_made_by_hand_are_taken(warehouse: PostgresSchema, tmp_pat
     rows = rows.append_column("price", pa.array([Decimal("1.00")], pa.decimal128(20, 2)))
     table = delta_table(tmp_path / "t", mode="append")
     table.load(table.publish(rows), warehouse.connection, slice=day(1))
-    assert warehouse.rows("SELECT id, day, extra, item->>'a', price::text FROM orders") == [
-        (1, "2026-11-01", 7, "1", "1.00")
+    assert warehouse.rows("SELECT id, day, extra, item->>'a', price FROM orders") == [
+        (1, "2026-11-01", 7, "1", Decimal("1.00"))
     ]
 
 
@@ -237,6 +237,20 @@ def test_readers_are_not_blocked_and_see_the_old_rows_until_the_end(
         table.load(table.publish(orders(2, 3), mode="overwrite"), warehouse.connection, slice=day(2))
     assert seen == [1]
     assert _count(warehouse) == 2
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite", "merge"])
+def test_a_row_that_the_warehouse_drops_is_noticed(warehouse: PostgresSchema, tmp_path: Path, mode: str) -> None:
+    table = delta_table(tmp_path / "t", mode=mode, keys=("id",) if mode == "merge" else ())
+    table.load(table.publish(orders(1)), warehouse.connection, slice=day(1))
+    warehouse.run(
+        "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN IF NEW.id = 3 THEN RETURN NULL; END IF; RETURN NEW; END $$"
+    )
+    warehouse.run("CREATE TRIGGER lose BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION lose()")
+    with pytest.raises(LedgerError, match="does not hold the rows"):
+        table.load(table.publish(orders(2, 3)), warehouse.connection, slice=day(2))
+    assert _count(warehouse) == 1
 
 
 def test_names_beyond_the_servers_limit_are_refused(warehouse: PostgresSchema, tmp_path: Path) -> None:

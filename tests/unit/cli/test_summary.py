@@ -55,7 +55,7 @@ def test_a_failed_run_ends_with_its_error_and_its_report(capsys: pytest.CaptureF
 
 def test_a_slice_that_was_published_before_says_how_to_make_it_anew(capsys: pytest.CaptureFixture[str]) -> None:
     what = result(outcome=Outcome.PASS, rows=RowCounts(published=5, loaded=5))
-    assert "--reprocess" in printed(what, capsys)
+    assert "batchctl reprocess --slice 2026-11-01T02:00:00Z" in printed(what, capsys)
     assert next_command(what) == "batchctl history"
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
@@ -247,6 +248,41 @@ def test_published_files_are_not_discarded(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="published"):
         discard(staged)
     assert ids_of(tmp_path) == [2]
+
+
+UNUSUAL = ["a b", "50%25", "a%2Fb", "ü€", "#&+;=@~!$'(),:", "|<>`", "x"]
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "replace_partitions", "append"])
+def test_files_in_folders_of_unusual_names_are_replaced_and_not_doubled(tmp_path: Path, mode: Any) -> None:
+    for generation in (1, 2):
+        put_days(tmp_path, [(generation, name) for name in UNUSUAL], generation=generation, mode=mode)
+    assert rows_of(tmp_path) == Counter((2, name) for name in UNUSUAL)
+    assert find_published(tmp_path, app_id="s1", generation=2)
+
+
+def test_delta_rs_encodes_paths_as_is_expected_of_it(tmp_path: Path) -> None:
+    names = [f"{i}{c}x" for i, c in enumerate([*map(chr, range(1, 127)), "ü", "😀"]) if c != "/"]
+    actions = [commit_module.AddAction(name, 1, {}, 1, True, "{}") for name in names]
+    commit_module.create_table_with_add_actions(str(tmp_path), Schema.from_json(PLAIN), actions)
+    logged = [
+        json.loads(line)["add"]["path"] for line in commit_path(tmp_path, 0).read_text().splitlines() if '"add"' in line
+    ]
+    assert logged == [quote(name, safe=commit_module._SAFE_IN_PATHS) for name in names]
+
+
+def test_a_file_whose_removal_would_miss_is_not_replaced(tmp_path: Path) -> None:
+    """Spark leaves letters beyond ASCII as they are in the log; delta-rs encodes them in removals."""
+    put_days(tmp_path, [(1, "ü"), (2, "a")], app="one")
+    log = commit_path(tmp_path, 0)
+    log.write_text(log.read_text().replace("day=%C3%BC", "day=ü"))
+    put_days(tmp_path, [(3, "a")], app="two")
+    with pytest.raises(TableError, match="another encoding"):
+        put_days(tmp_path, [(4, "ü")], app="three")
+    assert rows_of(tmp_path) == Counter([(1, "ü"), (3, "a")])
+    DeltaTable(tmp_path).optimize.z_order(["id"])
+    put_days(tmp_path, [(4, "ü")], app="three")
+    assert rows_of(tmp_path) == Counter([(3, "a"), (4, "ü")])
 
 
 # Another writer, at the worst moment.

@@ -1,0 +1,105 @@
+"""The row ledger of a run, as hops to look at: what went in, what came out, and whether the two agree. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from batch_processing.control.records import RunRecord, SourceRecord
+from batch_processing.results import OUTPUT_DATASET, Outcome, QualityResult
+
+Counts = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One hop.
+
+    Attributes:
+        name: as `extract orders`.
+        into: what went in: names and rows.
+        out: what came out, all ways together.
+        holds: whether the sums agree; None where they need not (a transform), or nobody can say any more.
+        note: why, for a person.
+    """
+
+    name: str
+    into: Counts
+    out: Counts
+    holds: bool | None
+    note: str = ""
+
+    @property
+    def equation(self) -> str:
+        """`read 108 = rejected 1 + landed 107`."""
+        sign = {True: "=", False: "≠", None: "→"}[self.holds]
+        return f"{_sum(self.into)} {sign} {_sum(self.out)}"
+
+
+def equal(name: str, into: Counts, out: Counts, *, note: str = "") -> Hop:
+    """A hop that neither loses nor adds rows."""
+    return Hop(name, into, out, sum(n for _, n in into) == sum(n for _, n in out), note)
+
+
+def hops_of(record: RunRecord, *, preserved: str | None = None) -> tuple[Hop, ...]:
+    """The hops that the run came to, from the control store's record.
+
+    Args:
+        record: the run.
+        preserved: the source whose rows the transform declares to keep, one for one; None where it declares nothing.
+    """
+    quality = {result.dataset: result for result in record.quality}
+    hops = [_extract(source) for source in record.sources]
+    hops += [_validate(source, quality[source.source]) for source in record.sources if source.source in quality]
+    hops += [*_valid(record), *_transform(record, quality, preserved), *_last_hops(record, quality)]
+    return tuple(hops)
+
+
+def _extract(source: SourceRecord) -> Hop:
+    out = (("rejected", source.rejected), ("landed", source.landed))
+    return equal(f"extract {source.source}", (("read", source.read),), out)
+
+
+def _validate(source: SourceRecord, verdict: QualityResult) -> Hop:
+    into = (("landed", source.landed),)
+    if verdict.outcome is Outcome.ERROR:
+        return Hop(f"validate {source.source}", into, (("judged", 0),), None, "a check could not run: no verdict")
+    return equal(f"validate {source.source}", into, (("valid", verdict.valid), ("quarantined", verdict.quarantined)))
+
+
+def _valid(record: RunRecord) -> Iterator[Hop]:
+    """All sources together, those without validation included: what the transform is given."""
+    rows = record.rows
+    if rows.landed is not None and rows.valid is not None and rows.quarantined is not None:
+        out = (("valid", rows.valid), ("quarantined", rows.quarantined))
+        yield equal("validate", (("landed", rows.landed),), out, note="all sources")
+
+
+def _transform(record: RunRecord, quality: dict[str, QualityResult], preserved: str | None) -> Iterator[Hop]:
+    rows = record.rows
+    if rows.valid is None or rows.staged is None:
+        return
+    out = (("staged", rows.staged),)
+    first = next((source for source in record.sources if source.source == preserved), None)
+    if first is not None:
+        valid = quality[first.source].valid if first.source in quality else first.landed
+        yield equal("transform", ((f"valid {first.source}", valid),), out, note="preserves_rows")
+    else:
+        yield Hop("transform", (("valid", rows.valid),), out, None, "as the transform has it")
+
+
+def _last_hops(record: RunRecord, quality: dict[str, QualityResult]) -> Iterator[Hop]:
+    rows, staged = record.rows, (("staged", record.rows.staged or 0),)
+    judged = quality.get(OUTPUT_DATASET)
+    if rows.staged is not None and judged is not None and judged.outcome is not Outcome.ERROR:
+        yield equal("validate_output", staged, (("judged", judged.rows),))
+    if rows.staged is not None and rows.published is not None:
+        older = next((int(s.summary.get("superseded", 0)) for s in record.steps if s.step == "publish"), 0)
+        superseded = (("older than the table's", older),) if older else ()
+        yield equal("publish", staged, (("published", rows.published), *superseded))
+    if rows.published is not None and rows.loaded is not None:
+        yield equal("load_warehouse", (("published", rows.published),), (("loaded", rows.loaded),))
+
+
+def _sum(counts: Counts) -> str:
+    return " + ".join(f"{name} {rows:,}" for name, rows in counts)

@@ -1,0 +1,75 @@
+"""Can a run start? Everything that is known without touching a source, asked before anything is changed."""
+
+from __future__ import annotations
+
+from batch_processing.control.records import RunKey
+from batch_processing.control.store import ControlStore
+from batch_processing.pipeline.context import RunContext
+from batch_processing.pipeline.plan import build_plan
+from batch_processing.settings.loading import LoadedPipeline
+from batch_processing.settings.models import EngineSpec
+from batch_processing.settings.values import Values
+
+
+def look_at(
+    loaded: LoadedPipeline, key: RunKey, *, values: Values, control: ControlStore, engine: EngineSpec | None = None
+) -> RunContext:
+    """The run as its steps would see it, without starting it: nothing is recorded, and no engine is opened."""
+    spec = loaded.spec if engine is None else loaded.spec.model_copy(update={"engine": engine})
+    folder = loaded.project.run_folder(key.pipeline, key.slice, key.generation, key.run_id)
+    return RunContext(loaded, build_plan(spec), key, values, control, folder)
+
+
+def check_can_start(ctx: RunContext) -> None:
+    """Renders every template, finds every connection, and loads every suite, check and the transform.
+
+    Raises:
+        UsageError: a value, connection, suite or dotted name that a step would not find.
+    """
+    spec = ctx.spec
+    ctx.target_table()
+    ctx.rendered_engine()
+    for name, source in spec.sources.items():
+        ctx.quarantine_table(name)
+        if source.files is not None:
+            ctx.place(source.files.path)
+        if source.database is not None:
+            ctx.values.connection(source.database.connection)
+            ctx.render(source.database.query or "")
+        if source.api is not None:
+            ctx.values.connection(source.api.connection)
+            for text in (source.api.endpoint, *source.api.params.values()):
+                ctx.render(text)
+    if spec.warehouse is not None:
+        ctx.values.connection(spec.warehouse.connection)
+    if spec.engine.connection is not None:
+        ctx.values.connection(spec.engine.connection)
+    _check_quality(ctx)
+    for text in spec.transform.params.values():
+        ctx.render(text)
+    ctx.load_code(spec.transform.function, what="transform")
+
+
+def check_can_replace(ctx: RunContext) -> None:
+    """A new generation of the slice could take the place of the published one.
+
+    Raises:
+        TableError: it could not, and why.
+    """
+    from batch_processing.delta_lake.reprocessing import check_replaceable
+
+    target = ctx.spec.target
+    check_replaceable(ctx.target_table(), app_id=ctx.app_id, mode=target.mode, partition_by=target.partition_by)
+
+
+def _check_quality(ctx: RunContext) -> None:
+    from batch_processing.quality.checks import load_checks
+    from batch_processing.quality.suite import load_suite
+
+    judged = [*ctx.spec.validations.values(), *([ctx.spec.validate_output] if ctx.spec.validate_output else [])]
+    for spec in judged:
+        ctx.threshold(spec.threshold)
+        if spec.suite:
+            load_suite(spec.suite, suites_dir=ctx.project.suites_dir)
+        if spec.checks:
+            load_checks(spec.checks, root=ctx.project.root)

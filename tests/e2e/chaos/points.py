@@ -1,0 +1,264 @@
+"""The named points at which a run is killed, and how each is reached. Nothing in the package knows of them.
+
+A child process puts a wrapper around a real function and does its deed before it, after it, or amid it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Deed = Callable[[], None]
+Only = Callable[[tuple[Any, ...], dict[str, Any]], bool]
+
+_WATCH = """
+import glob, os, signal, sys
+pattern, victim = sys.argv[1], int(sys.argv[2])
+before = set(glob.glob(pattern, recursive=True))
+print("ready", flush=True)
+while os.getppid() == victim:
+    if set(glob.glob(pattern, recursive=True)) - before:
+        os.kill(victim, signal.SIGKILL)
+        break
+"""
+
+
+def _always(args: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place in the code, and the moment there.
+
+    Attributes:
+        target: `module:function` or `module:Class.method`.
+        when: before the call, after it, or `item`: after a generator has given an item.
+        only: which calls count.
+        nth: which of them, from 1.
+        watch: gives a glob pattern from the call's arguments: a process beside kills this one as soon as a new file
+            of that pattern is there, the end of the call at the latest.
+    """
+
+    target: str
+    when: Literal["before", "after", "item"] = "before"
+    only: Only = field(default=_always, repr=False)
+    nth: int = 1
+    watch: Callable[[tuple[Any, ...], dict[str, Any]], str] | None = field(default=None, repr=False)
+
+
+def _named(name: str) -> Only:
+    return lambda args, named: Path(args[0]).name == name
+
+
+def _temporary_of(name: str) -> Only:
+    return lambda args, named: args[0].name.startswith(f".{name}.")
+
+
+def _of_table(part: str) -> Only:
+    return lambda args, named: part in str(named.get("table") or args[0])
+
+
+def _first_text(text: str) -> Only:
+    return lambda args, named: text in str(args[0])
+
+
+def _step(name: str) -> Only:
+    return lambda args, named: args[2].step == name
+
+
+def _manifests() -> Iterator[tuple[str, Point]]:
+    steps = ("wait_for_orders", "extract_orders.00000", "extract_customers.00000", "validate", "transform",
+             "validate_output", "publish")  # fmt: skip
+    for step in steps:
+        file = f"{step}.json"
+        label = step.removesuffix(".00000")
+        yield f"manifest {label}: before", Point("batch_processing.storage:write_atomic", "before", _named(file))
+        yield f"manifest {label}: before its rename", Point("pathlib:Path.replace", "before", _temporary_of(file))
+        yield f"manifest {label}: after", Point("batch_processing.storage:write_atomic", "after", _named(file))
+
+
+_STORE = "batch_processing.control.store:ControlStore"
+_TABLE, _QUARANTINE = _of_table("lake/orders"), _of_table("quarantine")
+
+POINTS: dict[str, Point] = {
+    **dict(_manifests()),
+    "landing: mid-file": Point("batch_processing.sources.landing:Landing._write", "after"),
+    "landing: before the rejects": Point(
+        "batch_processing.sources.landing:Landing._flush_rejects", "before", lambda args, named: args[0].rejected > 0
+    ),
+    "landing: files closed": Point("batch_processing.sources.landing:Landing.finish", "after"),
+    "evidence: before its rename": Point("pathlib:Path.replace", "before", _temporary_of("orders.json")),
+    "quarantine: staged": Point("batch_processing.delta_lake.staging:stage", "after", _QUARANTINE),
+    "quarantine: before its commit": Point(
+        "batch_processing.delta_lake.commit:commit_change", "before", _QUARANTINE
+    ),
+    "quarantine: after its commit": Point("batch_processing.delta_lake.commit:commit_change", "after", _QUARANTINE),
+    "staging: at the first file": Point(
+        "batch_processing.delta_lake.staging:stage",
+        "after",
+        _TABLE,
+        watch=lambda args, named: f"{named['table']}/{named['folder']}/**/*.parquet",
+    ),
+    "staging: before the footers are read": Point("batch_processing.delta_lake.staging:_collect", "before", _TABLE),
+    "staging: amid the footers": Point(
+        "batch_processing.delta_lake.staging:file_statistics", "after", _TABLE
+    ),
+    "staging: done": Point("batch_processing.delta_lake.staging:stage", "after", _TABLE),
+    "metrics: before": Point("batch_processing.pipeline.metrics:write_metrics", "before"),
+    "metrics: before their rename": Point("pathlib:Path.replace", "before", _temporary_of("orders.prom")),
+    "report: before its rename": Point("pathlib:Path.replace", "before", _temporary_of("report.html"), nth=5),
+    "publish: before the lock": Point("batch_processing.delta_lake.lock:commit_lock", "before", _TABLE),
+    "publish: before the commit": Point("batch_processing.delta_lake.commit:commit_change", "before", _TABLE),
+    "publish: at the log entry": Point(
+        "batch_processing.delta_lake.commit:commit_change",
+        "after",
+        _TABLE,
+        watch=lambda args, named: f"{args[0]}/_delta_log/*.json",
+    ),
+    "publish: after the commit": Point("batch_processing.delta_lake.commit:commit_change", "after", _TABLE),
+    "publish: a torn checkpoint": Point("tests.e2e.chaos.points:torn_checkpoint", "after"),
+    "control: before the run starts": Point(f"{_STORE}.start_run", "before"),
+    "control: the run started": Point(f"{_STORE}.start_run", "after"),
+    "control: before a source": Point(f"{_STORE}.record_source", "before"),
+    "control: before a verdict": Point(f"{_STORE}.record_quality", "before"),
+    "control: before a step": Point(f"{_STORE}.record_step", "before", _step("transform")),
+    "control: amid a step's transaction": Point(
+        "batch_processing.control.database:Database.upsert",
+        "after",
+        lambda args, named: args[3].get("step") == "transform",
+    ),
+    "control: after a step": Point(f"{_STORE}.record_step", "after", _step("transform")),
+    "control: before the publish": Point(f"{_STORE}.record_published", "before"),
+    "control: after the publish": Point(f"{_STORE}.record_published", "after"),
+    "control: before the load": Point(f"{_STORE}.record_loaded", "before"),
+    "control: before the run's end": Point(f"{_STORE}.finish_run", "before"),
+    "control: after the run's end": Point(f"{_STORE}.finish_run", "after"),
+    "warehouse: table made": Point("batch_processing.warehouse.transaction:_ready_table", "after"),
+    "warehouse: amid the rows": Point("batch_processing.warehouse.files:_parquet_batches", "item"),
+    "warehouse: rows counted": Point("batch_processing.warehouse.transaction:_check_count", "after"),
+    "warehouse: before its ledger row": Point("batch_processing.warehouse.transaction:_write_entry", "before"),
+    "warehouse: before its commit": Point("batch_processing.warehouse.duckdb:DuckDbSession.commit", "before"),
+    "warehouse: after its commit": Point("batch_processing.warehouse.duckdb:DuckDbSession.commit", "after"),
+    "warehouse: file closed": Point("batch_processing.warehouse.duckdb:DuckDbSession.close", "after"),
+}
+"""Points that every run passes that has bad rows."""
+
+MERGE_POINTS: dict[str, Point] = {
+    "merge: rows carried over": Point("batch_processing.delta_lake.merge:plan_merge", "after"),
+    "merge: between its staged files": Point(
+        "batch_processing.delta_lake.staging:stage", "after", lambda args, named: named["folder"].startswith("merge/")
+    ),
+    "merge: after the commit, before the discard": Point(
+        "batch_processing.delta_lake.staging:discard", "before", _TABLE
+    ),
+}
+"""Points of mode merge alone; the table has rows to merge with."""
+
+MAIL_POINTS: dict[str, Point] = {
+    "mail: before it is queued": Point(f"{_STORE}.queue_alert", "before"),
+    "mail: queued": Point(f"{_STORE}.queue_alert", "after"),
+    "mail: sent": Point("batch_processing.alerts.transport:send_mail", "after"),
+    "mail: marked as sent": Point(f"{_STORE}.mark_alert", "after"),
+}
+"""Points of a run whose data fails."""
+
+ALL_POINTS = {**POINTS, **MERGE_POINTS, **MAIL_POINTS}
+
+
+def install(point: Point, deed: Deed) -> None:
+    """Wraps the point's function, so that `deed` is done there."""
+    left = point.nth
+
+    def due(args: tuple[Any, ...], named: dict[str, Any]) -> bool:
+        nonlocal left
+        if not point.only(args, named):
+            return False
+        left -= 1
+        return left == 0
+
+    def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def call(*args: Any, **named: Any) -> Any:
+            if point.when == "item":
+                return items(original(*args, **named))
+            now = due(args, named)
+            if now and point.when == "before":
+                deed()
+            if now and point.watch is not None:
+                _start_watching(point.watch(args, named), deed)
+            result = original(*args, **named)
+            if now and point.when == "after":
+                deed()
+            return result
+
+        def items(given: Iterator[Any]) -> Iterator[Any]:
+            for item in given:
+                yield item
+                if due((), {}):
+                    deed()
+
+        return call
+
+    if point.target.endswith(":torn_checkpoint"):
+        replace_everywhere("batch_processing.delta_lake.commit:commit_change", _tearing)
+    replace_everywhere(point.target, wrapped)
+
+
+def replace_everywhere(target: str, wrapped: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Puts a wrapper in the place of a function, in every module that has imported it."""
+    module_name, _, path = target.partition(":")
+    module = importlib.import_module(module_name)
+    owner_name, _, name = path.rpartition(".")
+    if owner_name:
+        owner = getattr(module, owner_name)
+        setattr(owner, name, wrapped(getattr(owner, name)))
+        return
+    original = getattr(module, name)
+    wrapper = wrapped(original)
+    for other in [m for n, m in sys.modules.items() if n.startswith(("batch_processing", "tests.e2e.chaos"))]:
+        for alias in [alias for alias, value in vars(other).items() if value is original]:
+            setattr(other, alias, wrapper)
+
+
+def torn_checkpoint(root: Path) -> None:
+    """Leaves a checkpoint as a crash amid its writing does: half of its bytes, under the writer's temporary name."""
+    from deltalake import DeltaTable
+
+    DeltaTable(str(root)).create_checkpoint()
+    log = root / "_delta_log"
+    written = max(log.glob("*.checkpoint.parquet"))
+    data = written.read_bytes()
+    written.unlink()
+    (log / f"{written.name}#1").write_bytes(data[: len(data) // 2])
+    (log / "_last_checkpoint").unlink()
+
+
+def _tearing(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def commit(root: Path, *args: Any) -> None:
+        original(root, *args)
+        if "lake/orders" in str(root):
+            torn_checkpoint(root)
+
+    return commit
+
+
+def _start_watching(pattern: str, deed: Deed) -> None:
+    """Starts the process beside; `deed.__self__` is not needed: it kills with the same signal."""
+    import os
+
+    announce = getattr(deed, "announce", None)
+    if announce is not None:
+        announce()
+    watcher = subprocess.Popen(
+        [sys.executable, "-S", "-c", _WATCH, pattern, str(os.getpid())], stdout=subprocess.PIPE, text=True
+    )
+    if watcher.stdout is not None:
+        watcher.stdout.readline()
