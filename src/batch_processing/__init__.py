@@ -1,2 +1,1 @@
 """Scheduled batch pipelines declared in one file."""
-

@@ -52,7 +52,9 @@ def write_atomic(path: Path, data: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise StorageError("cannot write a file", where=str(path), found=_reason(error), fix="check space and rights") from error
+        raise StorageError(
+            "cannot write a file", where=str(path), found=_reason(error), fix="check space and rights"
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -71,7 +73,9 @@ def read_json(path: Path) -> Any | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise StorageError("cannot read a JSON file", where=str(path), found=_reason(error), fix="remove it or restore it") from error
+        raise StorageError(
+            "cannot read a JSON file", where=str(path), found=_reason(error), fix="remove it or restore it"
+        ) from error
 
 
 def sha256_file(path: Path) -> str:
@@ -86,7 +90,9 @@ def sha256_file(path: Path) -> str:
             while chunk := handle.read(_CHUNK):
                 digest.update(chunk)
     except OSError as error:
-        raise StorageError("cannot read a file", where=str(path), found=_reason(error), fix="check the path and its rights") from error
+        raise StorageError(
+            "cannot read a file", where=str(path), found=_reason(error), fix="check the path and its rights"
+        ) from error
     return digest.hexdigest()
 
 

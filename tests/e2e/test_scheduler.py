@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 import yaml
 from deltalake import DeltaTable
@@ -19,6 +18,7 @@ from batch_processing.airflow_support.local_servers import LocalAirflow, free_po
 from batch_processing.control.store import ControlStore
 from batch_processing.results import Outcome
 from tests.services.airflow import started_airflow, task_logs, task_states, wait_for_dag, wait_for_run
+from tests.services.postgres import PostgresServer
 from tests.services.project import GOOD_ROWS, OUTPUT_SUITE, SUITE, TRANSFORM
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -40,6 +40,7 @@ class Stage:
     airflow: LocalAirflow
     root: Path
     mailbox: Any
+    warehouse: PostgresServer
 
     def run(self, dag_id: str, *, conf: dict[str, Any] | None = None) -> tuple[str, str]:
         """Starts a run with no logical date, as the UI's button does, and gives its id and final state."""
@@ -120,8 +121,21 @@ def _write_project(root: Path) -> Path:
     return dags
 
 
+def _warehouse_connection(server: PostgresServer) -> dict[str, Any]:
+    """The connection as a person would enter it in Airflow's UI."""
+    return {
+        "connection_id": "warehouse",
+        "conn_type": "postgres",
+        "host": server.host,
+        "port": server.port,
+        "login": server.user,
+        "password": server.password,
+        "schema": server.dbname,
+    }
+
+
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Stage]:
     from tests.services.smtp import smtp_server
 
     root = tmp_path_factory.mktemp("stage")
@@ -131,12 +145,12 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             "BATCH_HOME": f"{root}/batch",
             "AIRFLOW_VAR_VALIDATION_THRESHOLD": "0.9",
             "AIRFLOW_CONN_CRM": json.dumps({"conn_type": "sqlite", "host": f"{root}/crm.db"}),
-            "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "duckdb", "host": f"{root}/warehouse.duckdb"}),
             "AIRFLOW_CONN_GONE": f"postgres://reader:secret-word@127.0.0.1:{free_port()}/crm",
             "AIRFLOW_CONN_SMTP_DEFAULT": mailbox.airflow_json,
         }
         with started_airflow(root / "airflow", dags, environ) as airflow:
-            yield Stage(airflow, root, mailbox)
+            airflow.api("POST", "connections", _warehouse_connection(postgres))
+            yield Stage(airflow, root, mailbox, postgres)
 
 
 def _put(stage: Stage, pipeline: str, name: str, rows: list[str]) -> None:
@@ -162,8 +176,7 @@ def test_a_run_goes_from_files_that_arrive_late_to_the_warehouse(stage: Stage) -
     table = DeltaTable(f"{stage.root}/lake/arriving").to_pyarrow_table()
     # Row 7 and its copy, and the row without an id, are in quarantine.
     assert sorted(table["id"].to_pylist()) == [n for n in range(1, 101) if n != 7]
-    with duckdb.connect(f"{stage.root}/warehouse.duckdb", read_only=True) as warehouse:
-        assert warehouse.execute("SELECT count(*), count(DISTINCT id) FROM arriving").fetchone() == (99, 99)
+    assert stage.warehouse.execute("SELECT count(*), count(DISTINCT id) FROM arriving") == [(99, 99)]
     with stage.control as control:
         record = control.run(run_id, pipeline="arriving")
     assert record.outcome is Outcome.PASS_WITH_QUARANTINE

@@ -120,7 +120,7 @@ def _check_removable(root: Path, removes: Sequence[LiveFile]) -> None:
             "files of another writer cannot be replaced, because the log holds their paths in another encoding",
             where=str(root),
             found=f"{len(missed)} files, as {missed[0].logged}",
-            fix="rewrite them once with deltalake: DeltaTable(path).optimize.z_order([...]) keeps every row",
+            fix="publish to a new table, or copy this one into a table that this writer makes",
         )
 
 

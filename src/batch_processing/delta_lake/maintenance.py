@@ -125,10 +125,12 @@ def maintain(
             _vacuumable(root, opened, retention_hours), tuple(_orphans(root, opened, before)), dry_run=True,
         )  # fmt: skip
     with commit_lock(root):
+        log_before = _log_files(root)
         removed, added = _compact(root, _reopened(root)) if small else (0, 0)
         # Before the checkpoint, which forgets removed files of just this age.
         vacuumed = _vacuum(root, retention_hours)
-        checkpoint, cleaned = _checkpoint(root)
+        checkpoint = _checkpoint(root)
+        cleaned = len(log_before - _log_files(root))
         orphans = _remove_orphans(root, before)
     done = Maintained(
         str(root), _reopened(root).version(), removed, added, reason, checkpoint, cleaned, vacuumed, orphans,
@@ -185,15 +187,14 @@ def _writer(table: DeltaTable) -> WriterProperties:
 # --- the log
 
 
-def _checkpoint(root: Path) -> tuple[bool, int]:
+def _checkpoint(root: Path) -> bool:
     """Writes a checkpoint where the newest version has none, then removes log files beyond the log's retention."""
     table = _reopened(root)
     missing = not _has_checkpoint(root, table.version())
     if missing:
         _told(root, table.create_checkpoint)
-    before = _log_files(root)
     _told(root, table.cleanup_metadata)
-    return missing, len(before - _log_files(root))
+    return missing
 
 
 def _has_checkpoint(root: Path, version: int) -> bool:

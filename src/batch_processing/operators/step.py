@@ -13,7 +13,6 @@ from airflow.sdk import BaseOperator
 
 from batch_processing.operators.run_facts import RunFacts, run_facts
 from batch_processing.pipeline.plan import PlanStep
-from batch_processing.results import Outcome
 
 if TYPE_CHECKING:
     from batch_processing.pipeline.context import RunContext
@@ -75,27 +74,9 @@ def run_step(
     _LOG.info("pipeline %s slice %s run %s: %s", declared.loaded.spec.pipeline, facts.slice, facts.run_id, step.id)
     with opened_run(declared, facts) as run:
         result = execute_step(run, step, part=part, files=files, attempt=facts.attempt)
-        _keep_failed(run)
         report = str(run.report_path)
     _LOG.info("%s: %s in %.1f s; report %s", result.step, result.outcome, result.usage.seconds, report)
     return xcom_of(result, report=report)
-
-
-def _keep_failed(run: RunContext) -> None:
-    """Ends the run again as failed where another of its steps has failed.
-
-    Airflow's tasks open the run one by one, and opening a failed run starts it again: right for a retry, wrong for a
-    step that goes on beside the failed one, and for a teardown after it.
-    """
-    from batch_processing.pipeline.steps import refresh_report
-
-    records = run.control.runs_of_slice(run.spec.pipeline, run.slice, run.generation)
-    record = next(one for one in records if one.key == run.key)
-    ended = (step for step in record.steps if step.outcome is not Outcome.RUNNING)
-    failed = next((step for step in ended if not step.outcome.passed), None)
-    if failed is not None:
-        run.control.finish_run(run.key, outcome=failed.outcome, error=failed.error)
-        refresh_report(run)
 
 
 def xcom_of(result: StepResult, *, report: str) -> dict[str, Any]:

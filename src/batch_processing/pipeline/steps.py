@@ -9,10 +9,11 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from batch_processing.alerts.mail import send_pending
 from batch_processing.errors import BatchError, DataError, TechnicalError
 from batch_processing.pipeline import landing_steps, quality_steps, table_steps
 from batch_processing.pipeline.context import RunContext
-from batch_processing.pipeline.manifests import ValidateManifest
+from batch_processing.pipeline.manifests import ValidateManifest, WaitManifest
 from batch_processing.pipeline.plan import PlanStep, StepKind
 from batch_processing.pipeline.usage import Meter
 from batch_processing.results import FileFact, Outcome, StepResult
@@ -117,15 +118,30 @@ def _outcome(error: BatchError | None, summary: dict[str, Any]) -> Outcome:
 
 
 def _store(ctx: RunContext, step: PlanStep, result: StepResult) -> None:
-    """Keeps the result; the run ends with its last step, or with a step that did not pass."""
+    """Keeps the result. The run ends with its last step, and is failed for as long as a step's last attempt is."""
     ctx.control.record_step(ctx.key, result)
     _store_rows(ctx, step, result)
-    if not result.outcome.passed:
-        if step.kind is not StepKind.STOP_ENGINE:
-            ctx.control.finish_run(ctx.key, outcome=result.outcome, error=result.error)
+    record = ctx.control.record(ctx.key)
+    last_attempts = record.steps if record else ()
+    broken = next((one for one in last_attempts if _breaks_the_run(ctx, one)), None)
+    if broken is not None:
+        ctx.control.finish_run(ctx.key, outcome=broken.outcome, error=broken.error)
     elif step.id == ctx.plan.last.id:
         ctx.control.finish_run(ctx.key, outcome=_run_outcome(ctx))
+        send_pending(values=ctx.values, control=ctx.control)
     refresh_report(ctx)
+
+
+def _breaks_the_run(ctx: RunContext, result: StepResult) -> bool:
+    """True for a step that did not pass, but for a teardown and for a part that the source no longer has."""
+    if result.outcome not in (Outcome.FAIL, Outcome.ERROR):
+        return False
+    name, _, part = result.step.removesuffix("]").partition("[")
+    step = ctx.plan.step(name)
+    if part and step.mapped_over:
+        found = ctx.manifests.read(step.mapped_over, WaitManifest)
+        return found is None or int(part) < len(found.parts)
+    return not step.teardown_of
 
 
 def _store_rows(ctx: RunContext, step: PlanStep, result: StepResult) -> None:

@@ -42,7 +42,7 @@ class Project:
         """`root/gx/expectations`."""
         return self.root / "gx" / "expectations"
 
-    def run_folder(self, pipeline: str, slice: Slice, generation: int, run_id: str) -> Path:  # noqa: A002 - the project's word
+    def run_folder(self, pipeline: str, slice: Slice, generation: int, run_id: str) -> Path:
         """The work folder of one run: `home/runs/<pipeline>/<slice key>/g<generation>/<run id>`."""
         return self.home / "runs" / pipeline / slice.key / f"g{generation}" / safe_name(run_id)
 

@@ -155,7 +155,7 @@ def render(
     template: str,
     *,
     values: Values,
-    slice: Slice | None,  # noqa: A002 - the project's word
+    slice: Slice | None,
     extra: Mapping[str, object] | None = None,
 ) -> str:
     """Renders a template.
@@ -183,7 +183,7 @@ def render_threshold(
     value: float | str,
     *,
     values: Values,
-    slice: Slice | None,  # noqa: A002 - the project's word
+    slice: Slice | None,
     extra: Mapping[str, object] | None = None,
 ) -> float:
     """A threshold as a number 0..1.

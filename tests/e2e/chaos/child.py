@@ -35,34 +35,49 @@ _PRELOADED = (
 class Deed:
     """What is done at the point: the mark is written first, so that the harness knows it was reached."""
 
-    signal: int
+    kind: str
     mark: Path
     name: str
+    root: Path
 
     def announce(self) -> None:
         self.mark.write_text(self.name)
 
     def __call__(self) -> None:
         self.announce()
-        os.kill(os.getpid(), self.signal)
+        if self.kind == "fill":
+            fill_disk(self.root)
+        else:
+            os.kill(os.getpid(), signal.SIGSTOP if self.kind == "freeze" else signal.SIGKILL)
+
+
+def fill_disk(root: Path) -> None:
+    """Takes all space that is left on the disk of `root`; it comes back when `ballast` there is removed."""
+    with (root / "ballast").open("ab", buffering=0) as ballast:
+        size = 1 << 20
+        while size:
+            try:
+                ballast.write(b"\0" * size)
+            except OSError:
+                size //= 2
 
 
 def run(order: dict[str, Any]) -> dict[str, Any]:
     """Carries out an order; see `harness.Order`."""
+    from batch_processing.errors import BatchError
     from batch_processing.pipeline.runner import run_pipeline
     from batch_processing.settings.loading import load_pipeline
     from batch_processing.settings.models import EngineSpec
     from batch_processing.settings.slices import parse_slice
     from batch_processing.settings.values import EnvironmentValues
-    from tests.e2e.chaos.guards import GUARDS
+    from tests.e2e.chaos.guards import CHANGES
     from tests.e2e.chaos.points import ALL_POINTS, install
 
-    for name in order["guards_off"]:
-        GUARDS[name].switch_off()
-    work = Path(order["work"])
+    root, work = Path(order["root"]), Path(order["work"])
+    for name in order["changes"]:
+        CHANGES[name]()
     if order["point"]:
-        install(ALL_POINTS[order["point"]], Deed(order["signal"], work / "mark", order["point"]))
-    root = Path(order["root"])
+        install(ALL_POINTS[order["point"]], Deed(order["deed"], work / "mark", order["point"], root))
     environ = json.loads((root / "environ.json").read_text())
     loaded = load_pipeline(root / "pipeline.yml", environ=environ)
     wanted = parse_slice(order["day"], loaded.spec.schedule)
@@ -72,7 +87,12 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     steps = (work / "steps").open("a", buffering=1)
     if order["way"] == "retry":
         return _retry(loaded, order["from_step"], **common)
-    result = run_pipeline(loaded, **common, on_step=lambda event: steps.write(f"{event.kind} {event.step}\n") and None)
+    try:
+        result = run_pipeline(
+            loaded, **common, on_step=lambda event: steps.write(f"{event.kind} {event.step}\n") and None
+        )
+    except BatchError as error:
+        return {"outcome": "not started", "error": str(error), "version": None}
     return {"outcome": result.outcome.value, "error": result.error, "version": result.version}
 
 

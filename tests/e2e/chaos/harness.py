@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -37,8 +38,8 @@ class Order:
         way: `run`: all of it, as batchctl does; `retry`: from `from_step` on, each step for itself, as Airflow does.
         from_step: for `retry`.
         point: where to strike; "" for nowhere.
-        signal: with what.
-        guards_off: guards to switch off.
+        deed: what is done there: `kill`, `freeze` (SIGSTOP) or `fill` (the disk of `root`, to the last byte).
+        changes: guards to switch off, and other changes of `guards.CHANGES`.
         remote: address of a Spark Connect server; "" for the embedded engine.
         work: folder for the process's log, mark and result.
     """
@@ -50,8 +51,8 @@ class Order:
     way: str = "run"
     from_step: str = ""
     point: str = ""
-    signal: int = signal.SIGKILL
-    guards_off: tuple[str, ...] = ()
+    deed: str = "kill"
+    changes: tuple[str, ...] = ()
     remote: str = ""
 
 
@@ -103,21 +104,13 @@ class Run:
 
     def wait(self, *, patience: float = PATIENCE) -> Ending:
         """Waits for its end; a run that hangs is killed and fails the test."""
-        hung = threading.Event()
-
-        def end_it() -> None:
-            hung.set()
+        ended = _ends_within(self.pid, patience)
+        if not ended:
             self.strike(signal.SIGKILL)
-
-        timer = threading.Timer(patience, end_it)
-        timer.start()
-        try:
-            answer = self.chaos.ask({"wait": self.pid})
-        finally:
-            timer.cancel()
+        answer = self.chaos.ask({"wait": self.pid})
         ending = Ending(self.order, answer["status"], answer["cpu"])
         self.chaos.cpu += ending.cpu
-        if hung.is_set():
+        if not ended:
             raise AssertionError(f"the run did not end within {patience:.0f} s\n{ending.log}")
         return ending
 
@@ -182,6 +175,12 @@ class Chaos:
         assert ending.killed, f"ended with status {ending.status}\n{ending.log}"
         return ending
 
+    def freeze_at(self, world: SmallProject, point: str, **how: Any) -> Run:
+        """Starts a run that stands still at a point until it gets SIGCONT; waits until it does."""
+        run = self.start(world, point=point, deed="freeze", **how)
+        run.wait_until_stopped()
+        return run
+
     def ask(self, order: dict[str, Any]) -> Any:
         if self._parent is None or self._parent.stdin is None:
             raise AssertionError("use it as a context manager")
@@ -197,6 +196,14 @@ class Chaos:
         if not line:
             raise AssertionError("the process that starts the runs has ended")
         return json.loads(line)
+
+
+def _ends_within(pid: int, seconds: float) -> bool:
+    handle = os.pidfd_open(pid)
+    try:
+        return bool(select.select([handle], [], [], seconds)[0])
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -85,6 +85,7 @@ def _manifests() -> Iterator[tuple[str, Point]]:
 
 
 _STORE = "batch_processing.control.store:ControlStore"
+_POSTGRES = "batch_processing.warehouse.postgres:PostgresSession"
 _TABLE, _QUARANTINE = _of_table("lake/orders"), _of_table("quarantine")
 
 POINTS: dict[str, Point] = {
@@ -96,10 +97,9 @@ POINTS: dict[str, Point] = {
     "landing: files closed": Point("batch_processing.sources.landing:Landing.finish", "after"),
     "evidence: before its rename": Point("pathlib:Path.replace", "before", _temporary_of("orders.json")),
     "quarantine: staged": Point("batch_processing.delta_lake.staging:stage", "after", _QUARANTINE),
-    "quarantine: before its commit": Point(
-        "batch_processing.delta_lake.commit:commit_change", "before", _QUARANTINE
-    ),
+    "quarantine: before its commit": Point("batch_processing.delta_lake.commit:commit_change", "before", _QUARANTINE),
     "quarantine: after its commit": Point("batch_processing.delta_lake.commit:commit_change", "after", _QUARANTINE),
+    "staging: before": Point("batch_processing.delta_lake.staging:stage", "before", _TABLE),
     "staging: at the first file": Point(
         "batch_processing.delta_lake.staging:stage",
         "after",
@@ -107,9 +107,7 @@ POINTS: dict[str, Point] = {
         watch=lambda args, named: f"{named['table']}/{named['folder']}/**/*.parquet",
     ),
     "staging: before the footers are read": Point("batch_processing.delta_lake.staging:_collect", "before", _TABLE),
-    "staging: amid the footers": Point(
-        "batch_processing.delta_lake.staging:file_statistics", "after", _TABLE
-    ),
+    "staging: amid the footers": Point("batch_processing.delta_lake.staging:file_statistics", "after", _TABLE),
     "staging: done": Point("batch_processing.delta_lake.staging:stage", "after", _TABLE),
     "metrics: before": Point("batch_processing.pipeline.metrics:write_metrics", "before"),
     "metrics: before their rename": Point("pathlib:Path.replace", "before", _temporary_of("orders.prom")),
@@ -169,7 +167,24 @@ MAIL_POINTS: dict[str, Point] = {
 }
 """Points of a run whose data fails."""
 
-ALL_POINTS = {**POINTS, **MERGE_POINTS, **MAIL_POINTS}
+POSTGRES_POINTS: dict[str, Point] = {
+    "postgres: before the table is locked": Point(f"{_POSTGRES}.lock", "before"),
+    "postgres: table made": Point("batch_processing.warehouse.transaction:_ready_table", "after"),
+    "postgres: amid the rows": Point("batch_processing.warehouse.files:_parquet_batches", "item"),
+    "postgres: rows counted": Point("batch_processing.warehouse.transaction:_check_count", "after"),
+    "postgres: before its commit": Point(f"{_POSTGRES}.commit", "before"),
+    "postgres: after its commit": Point(f"{_POSTGRES}.commit", "after"),
+}
+"""Moments at which a PostgreSQL warehouse is stopped."""
+
+GUARD_POINTS: dict[str, Point] = {
+    "manifest transform: half written": Point(
+        "tests.e2e.chaos.guards:half_written", "before", _named("transform.json")
+    ),
+}
+"""Moments that exist only where a guard is off."""
+
+ALL_POINTS = {**POINTS, **MERGE_POINTS, **MAIL_POINTS, **POSTGRES_POINTS, **GUARD_POINTS}
 
 
 def install(point: Point, deed: Deed) -> None:

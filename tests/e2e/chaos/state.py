@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 from deltalake import DeltaTable
+from psycopg.rows import dict_row
 
 from batch_processing.control.store import ControlStore
 from batch_processing.results import RowCounts
@@ -89,6 +91,9 @@ def _quarantine(world: SmallProject) -> list[dict[str, Any]]:
 
 
 def _warehouse(world: SmallProject) -> tuple[list[dict[str, Any]], list[tuple[Any, ...]]]:
+    connection = json.loads(world.environ["AIRFLOW_CONN_WAREHOUSE"])
+    if connection["conn_type"] == "postgres":
+        return _postgres(connection, world.declaration["warehouse"]["table"])
     if not world.warehouse.exists():
         return [], []
     with duckdb.connect(str(world.warehouse)) as warehouse:
@@ -97,6 +102,17 @@ def _warehouse(world: SmallProject) -> tuple[list[dict[str, Any]], list[tuple[An
             return [], []
         rows = warehouse.sql("SELECT * FROM orders").to_arrow_table().to_pylist()
         return rows, warehouse.execute(_LEDGER).fetchall()
+
+
+def _postgres(connection: Mapping[str, Any], table: str) -> tuple[list[dict[str, Any]], list[tuple[Any, ...]]]:
+    schema = table.partition(".")[0]
+    options = {"host": connection["host"], "port": connection["port"], "user": connection["login"]}
+    with psycopg.connect(**options, password=connection["password"], dbname=connection["schema"]) as session:
+        session.execute("SET TimeZone = 'UTC'")
+        with session.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(f"SELECT * FROM {table}".encode()).fetchall()
+        ledger = session.execute(_LEDGER.replace("_batch_loads", f"{schema}._batch_loads").encode()).fetchall()
+        return rows, [(entry[0], entry[1].removeprefix(f"{schema}."), *entry[2:]) for entry in ledger]
 
 
 def _commits(table: Path) -> list[tuple[Any, ...]]:

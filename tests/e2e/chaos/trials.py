@@ -66,13 +66,13 @@ class Trials:
             name = f"world-{self._made:04d}"
         return copy_world(world, self.folder / name)
 
-    def kill_at(self, point: str, scene: Scene = Scene(), *, ways: tuple[str, ...] = ("run", "retry")) -> list[str]:  # noqa: B008 - a frozen value
+    def kill_at(self, point: str, scene: Scene = Scene(), *, ways: tuple[str, ...] = ("run", "retry")) -> list[str]:
         """Kills a run at a named point, then runs again in each of the ways; gives what differs from a clean run."""
         world = self.copy(scene)
         killed = self.chaos.kill_at(world, point, day=scene.day, remote=self.remote)
         return self._run_again(world, scene, killed, ways)
 
-    def kill_after(self, seed: int, scene: Scene = Scene()) -> tuple[float, str, list[str]]:  # noqa: B008 - a frozen value
+    def kill_after(self, seed: int, scene: Scene = Scene()) -> tuple[float, str, list[str]]:
         """Kills a run at a moment that the seed chooses; gives the moment, the step it was in, and what differs."""
         chosen = random.Random(seed)
         moment = chosen.uniform(0.05, 1.05) * self.ready(scene).seconds

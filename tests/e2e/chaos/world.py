@@ -55,6 +55,13 @@ def make_world(root: Path, *, mode: Mode = "replace_partitions", mail_to: str = 
     return world
 
 
+def serve_from(world: SmallProject, connection: dict[str, Any], table: str) -> None:
+    """Gives the world another warehouse."""
+    world.environ["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(connection)
+    world.declaration["warehouse"]["table"] = table
+    save(world)
+
+
 def copy_world(world: SmallProject, root: Path) -> SmallProject:
     """The same world, with all that happened in it, in another folder."""
     shutil.copytree(world.root, root)

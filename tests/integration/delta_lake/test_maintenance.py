@@ -197,8 +197,7 @@ def test_the_generation_is_still_known_once_the_log_is_cleaned(tmp_path: Path) -
 
 @pytest.fixture
 def control(tmp_path: Path) -> ControlStore:
-    store = ControlStore.open(f"sqlite:///{tmp_path}/control.db")
-    return store
+    return ControlStore.open(f"sqlite:///{tmp_path}/control.db")
 
 
 def test_a_table_is_left_alone_while_its_pipeline_runs(tmp_path: Path, control: ControlStore) -> None:

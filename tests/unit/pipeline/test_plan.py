@@ -68,5 +68,5 @@ def test_a_master_gets_a_server_for_the_run_and_its_end() -> None:
 
 
 def test_an_unknown_step_is_named_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="no step 'tranform'.*transform"):
+    with pytest.raises(UsageError, match=r"no step 'tranform'.*transform"):
         build_plan(_spec()).step("tranform")

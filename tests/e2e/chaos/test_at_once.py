@@ -1,0 +1,107 @@
+"""The same slice twice at once, runs frozen and woken too late, many writers, and slices in any order."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import signal
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+from tests.e2e.chaos.harness import Chaos, Ending
+from tests.e2e.chaos.state import delta_rows, state_of
+from tests.e2e.chaos.trials import Scene, Trials
+from tests.e2e.chaos.world import MODES, SECOND_DAY, Mode, day_after, make_world, write_day
+from tests.services.project import SmallProject
+
+WRITERS, COMMITS = 8, 25
+PASSED = ("PASS", "PASS_WITH_QUARANTINE")
+
+
+def explained(ending: Ending) -> bool:
+    """The run passed, or ended with an error that says what to do."""
+    result = ending.result
+    return result.get("outcome") in PASSED or "To do: " in result.get("error", "")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_same_slice_twice_at_once_is_published_once(trials: Trials, mode: Mode) -> None:
+    scene = Scene(mode)
+    world = trials.copy(scene)
+    runs = [trials.chaos.freeze_at(world, "publish: before the lock", run_id=name) for name in ("one", "two")]
+    for run in runs:
+        run.strike(signal.SIGCONT)
+    ends = [run.wait() for run in runs]
+    assert all(explained(end) for end in ends), [(end.result, end.log) for end in ends]
+    assert any(end.result["outcome"] in PASSED for end in ends)
+    assert trials.differences(world, scene) == []
+
+
+@pytest.mark.parametrize("point", ["publish: before the commit", "staging: done", "warehouse: before its ledger row"])
+@pytest.mark.parametrize("way", ["run", "retry"])
+def test_a_frozen_run_that_wakes_late_changes_nothing(trials: Trials, point: str, way: str) -> None:
+    scene = Scene("append")
+    world = trials.copy(scene)
+    frozen = trials.chaos.freeze_at(world, point, changes=("impatient lock",))
+    how = {"run_id": frozen.order.run_id, "from_step": "transform"} if way == "retry" else {}
+    if point.startswith("warehouse"):  # the frozen one holds the warehouse's file: only its Delta part can be overtaken
+        pytest.skip("never")
+    again = trials.chaos.pass_(world, way=way, changes=("impatient lock",), **how)
+    published = delta_rows(world.table)
+    frozen.strike(signal.SIGCONT)
+    late = frozen.wait()
+    assert explained(late), (again.result, late.result, late.log)
+    assert delta_rows(world.table) == published
+    assert trials.differences(world, scene) == []
+
+
+def test_a_frozen_run_does_not_bring_back_a_quarantine_that_was_mended(trials: Trials) -> None:
+    world = trials.copy(Scene())
+    frozen = trials.chaos.freeze_at(world, "quarantine: before its commit", changes=("impatient lock",))
+    write_day(world, SECOND_DAY, bad=False)
+    trials.chaos.pass_(world, changes=("impatient lock",))
+    mended = state_of(world)
+    frozen.strike(signal.SIGCONT)
+    late = frozen.wait()
+    assert explained(late), late.log
+    after = state_of(world)
+    assert (after.table, after.warehouse, after.quarantine) == (mended.table, mended.warehouse, mended.quarantine)
+
+
+def _append(root: str, writer: int) -> None:
+    from batch_processing.delta_lake.publish import publish
+    from tests.unit.delta_lake.files import schema_json, staged_rows
+
+    for number in range(COMMITS):
+        rows = [{"id": writer * 1000 + number, "v": f"{writer}"}]
+        staged = staged_rows(Path(root), rows, schema=schema_json(id="long", v="string"))
+        publish(staged, mode="append", app_id=f"writer-{writer}-{number}", generation=1, metadata={})
+
+
+def test_many_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_append, args=(str(tmp_path), number)) for number in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0] * WRITERS
+    expected = sorted(writer * 1000 + number for writer in range(WRITERS) for number in range(COMMITS))
+    assert sorted(row["id"] for row in delta_rows(tmp_path)) == expected
+    assert DeltaTable(tmp_path).version() == WRITERS * COMMITS - 1
+
+
+def test_slices_newest_first_give_what_oldest_first_gives(chaos: Chaos, tmp_path: Path) -> None:
+    states = []
+    for name, order in (("oldest", (0, 1, 2, 3)), ("newest", (3, 2, 1, 0))):
+        world: SmallProject = make_world(tmp_path / name)
+        for number in order:
+            chaos.pass_(world, day=day_after(number))
+        states.append(state_of(world))
+    oldest, newest = states
+    assert (newest.table, newest.quarantine, newest.warehouse) == (oldest.table, oldest.quarantine, oldest.warehouse)
+    assert newest.slices == oldest.slices
+    assert sorted(newest.commits) == sorted(oldest.commits)
+    assert json.loads(json.dumps(len(newest.loads))) == 4

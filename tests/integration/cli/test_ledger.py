@@ -1,0 +1,173 @@
+"""`batchctl ledger`: the hops of a run, counted again in the tables; a lost or doubled row is seen."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from batch_processing.cli.main import run_cli
+from batch_processing.control.store import ControlStore
+from tests.services.project import GOOD_ROWS, SmallProject
+
+Ledger = Callable[..., tuple[int, dict[str, Any]]]
+BAD = [",1,5.0,2026-11-01", "201,1,-3.0,2026-11-01", "oops,1,2.0,2026-11-01"]
+
+
+@pytest.fixture
+def ledger(project: SmallProject, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ledger:
+    """Runs `batchctl ledger --json` in the project."""
+    for name, value in project.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(project.root)
+
+    def command(*arguments: str) -> tuple[int, dict[str, Any]]:
+        code = run_cli(["ledger", *arguments, "--json"])
+        return code, json.loads(capsys.readouterr().out)
+
+    return command
+
+
+def equations(hops: list[dict[str, Any]]) -> dict[str, str]:
+    return {hop["hop"]: hop["equation"] for hop in hops}
+
+
+def broken(found: dict[str, Any]) -> list[str]:
+    return [hop["hop"] for hop in (*found["hops"], *(found["verified"] or ())) if hop["holds"] is False]
+
+
+def test_every_row_of_a_run_is_shown_hop_by_hop_and_the_tables_agree(
+    project: SmallProject, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write_orders([*GOOD_ROWS, *BAD])
+    result = project.run()
+    code, found = ledger(result.run_id, "--verify")
+    assert (code, broken(found)) == (0, [])
+    assert equations(found["hops"]) == {
+        "extract customers": "read 3 = rejected 0 + landed 3",
+        "extract orders": "read 103 = rejected 1 + landed 102",
+        "validate orders": "landed 102 = valid 100 + quarantined 2",
+        "validate": "landed 105 = valid 103 + quarantined 2",
+        "transform": "valid 103 → staged 100",
+        "validate_output": "staged 100 = judged 100",
+        "publish": "staged 100 = published 100",
+        "load_warehouse": "published 100 = loaded 100",
+    }
+    assert equations(found["verified"]) == {
+        "quarantine orders": "quarantined 2 = in the table 2",
+        "Delta commit": "published 100 = in its files 100",
+        "warehouse ledger": "loaded 100 = in its ledger 100",
+    }
+    assert run_cli(["ledger"]) == 0
+    out = capsys.readouterr().out
+    assert "✓" in out
+    assert "✗" not in out
+
+
+def lose_a_file_s_row(project: SmallProject) -> None:
+    (file,) = project.table.rglob("*.parquet")
+    pq.write_table(pq.read_table(file, partitioning=None).slice(1), file)
+
+
+def lose_a_quarantined_row(project: SmallProject) -> None:
+    DeltaTable(f"{project.root}/home/quarantine/orders/orders").delete("_source_row = 101")
+
+
+def double_a_loaded_row(project: SmallProject) -> None:
+    with duckdb.connect(str(project.warehouse)) as warehouse:
+        warehouse.execute("insert into orders (select * from orders limit 1)")
+
+
+def change_the_ledger_row(project: SmallProject) -> None:
+    with duckdb.connect(str(project.warehouse)) as warehouse:
+        warehouse.execute('update _batch_loads set "rows" = 99')
+
+
+def lose_the_warehouse(project: SmallProject) -> None:
+    project.warehouse.unlink()
+
+
+def lose_a_recorded_row(project: SmallProject) -> None:
+    with ControlStore.open(project.load().project.control_url) as control:
+        control.update_rows(control.run().key, staged=99)
+
+
+@pytest.mark.parametrize(
+    ("harm", "hops"),
+    [
+        (lose_a_file_s_row, ["Delta commit"]),
+        (lose_a_quarantined_row, ["quarantine orders"]),
+        (double_a_loaded_row, ["warehouse ledger"]),
+        (change_the_ledger_row, ["warehouse ledger"]),
+        (lose_the_warehouse, ["warehouse ledger"]),
+        (lose_a_recorded_row, ["validate_output", "publish"]),
+    ],
+)
+def test_a_lost_or_doubled_row_breaks_its_hop_and_ends_with_3(
+    project: SmallProject, ledger: Ledger, harm: Callable[[SmallProject], None], hops: list[str]
+) -> None:
+    project.write_orders([*GOOD_ROWS, *BAD])
+    project.run()
+    harm(project)
+    code, found = ledger("--verify")
+    assert (code, found["exit_code"], broken(found)) == (3, 3, hops)
+    assert not (harm is lose_the_warehouse and project.warehouse.exists()), "looking makes nothing"
+
+
+def test_what_a_later_run_replaced_is_said_and_breaks_nothing(project: SmallProject, ledger: Ledger) -> None:
+    project.write_orders([*GOOD_ROWS[:20], *BAD, ",1,1.0,2026-11-01"])
+    failed = project.run()
+    project.write_orders([*GOOD_ROWS, *BAD])
+    first = project.run()
+    code, found = ledger(failed.run_id, "--verify")
+    assert code == 0
+    assert [hop["hop"] for hop in found["hops"]][-1] == "validate", "the failed run came no further"
+    assert "replaced since" in found["verified"][0]["note"]
+    loaded = project.load()
+    with ControlStore.open(loaded.project.control_url) as control:
+        control.raise_generation("orders", first.slice)
+    project.write_orders(GOOD_ROWS[:50])
+    assert project.run().generation == 2
+    code, found = ledger(first.run_id, "--verify")
+    assert (code, {hop["holds"] for hop in found["verified"][1:]}) == (0, {None})
+    assert ledger("--verify")[0] == 0
+
+
+def test_a_run_that_found_its_slice_published_has_the_last_hop_alone(project: SmallProject, ledger: Ledger) -> None:
+    project.run()
+    project.run()
+    code, found = ledger("--verify")
+    assert (code, list(equations(found["hops"]))) == (0, ["load_warehouse"])
+    assert [hop["holds"] for hop in found["verified"]] == [True, True]
+
+
+def test_a_transform_that_promises_to_keep_rows_is_held_to_it(project: SmallProject, ledger: Ledger) -> None:
+    project.declaration["transform"] = {"function": f"{project.module}:transform", "preserves_rows": True}
+    project.run()
+    code, found = ledger()
+    assert code == 0
+    assert equations(found["hops"])["transform"] == "valid orders 100 = staged 100"
+    assert found["verified"] is None
+
+
+def test_without_its_declaration_a_run_is_still_looked_at(project: SmallProject, ledger: Ledger) -> None:
+    project.run()
+    project.file.write_text("pipeline: orders\nsouces: {}\n")
+    assert ledger()[0] == 0
+    assert ledger("--verify")[0] == 2
+    project.file.unlink()
+    code, found = ledger("--verify")
+    assert code == 0
+    assert "no declaration" in found["verified"][-1]["note"]
+
+
+def test_a_run_that_is_not_there_is_wrong_use(project: SmallProject, ledger: Ledger, tmp_path: Path) -> None:
+    assert ledger()[0] == 2
+    project.run()
+    code, found = ledger("nonsense")
+    assert code == 2
+    assert "no run has the id" in found["error"]

@@ -1,0 +1,139 @@
+"""`batchctl reprocess`: the generation is raised only where the run can start, and a crash leaves it to be run."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from batch_processing.cli.main import run_cli
+from batch_processing.control.store import ControlStore
+from batch_processing.errors import DeclarationError
+from batch_processing.settings.slices import parse_slice
+from tests.services.project import GOOD_ROWS, TRANSFORM, SmallProject
+
+DAY = "2026-11-01"
+Command = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def batchctl(project: SmallProject, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command of batchctl in the project, for one day, in this process; gives exit code and JSON."""
+    for name, value in project.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(project.root)
+    project.load()
+
+    def command(*arguments: str, day: str = DAY) -> tuple[int, dict[str, Any]]:
+        code = run_cli([*arguments, "--slice", day, "--json"])
+        return code, json.loads(capsys.readouterr().out)
+
+    return command
+
+
+def generation(project: SmallProject) -> int:
+    with ControlStore.open(project.load().project.control_url) as control:
+        return control.current_generation("orders", parse_slice(DAY, "0 2 * * *"))
+
+
+def ids(project: SmallProject) -> list[int]:
+    return sorted(DeltaTable(str(project.table)).to_pyarrow_table()["id"].to_pylist())
+
+
+def test_a_published_slice_is_made_anew_under_the_next_generation(project: SmallProject, batchctl: Command) -> None:
+    assert batchctl("run")[1]["generation"] == 1
+    project.write_orders(GOOD_ROWS[:50])
+    assert batchctl("run")[1]["rows"]["read"] is None, "published: not read again"
+    code, run = batchctl("reprocess")
+    assert (code, run["generation"], run["rows"]["published"]) == (0, 2, 50)
+    assert ids(project) == list(range(1, 51))
+    code, again = batchctl("run")
+    assert (code, again["generation"], again["delta"]) == (0, 2, run["delta"])
+
+
+@pytest.mark.parametrize("case", ["connection", "suite", "transform", "declaration", "engine", "setting"])
+def test_what_cannot_start_raises_no_generation(project: SmallProject, batchctl: Command, case: str) -> None:
+    arguments: list[str] = []
+    match case:
+        case "connection":
+            project.declaration["warehouse"]["connection"] = "nowhere"
+        case "suite":
+            (project.root / "gx" / "expectations" / "orders.json").write_text("{}")
+        case "transform":
+            project.write_transform("transfrom = None")
+        case "declaration":
+            project.declaration["target"]["mode"] = "merge"
+        case "engine":
+            arguments = ["--engine", "sparkk"]
+        case _:
+            project.declaration["target"]["table"] = "{{ var.value.nowhere }}/t"
+    with contextlib.suppress(DeclarationError):  # the file is written; what is wrong with it is the command's to say
+        project.load()
+    code, run = batchctl("reprocess", *arguments)
+    assert code == 2
+    assert run["error"]
+    with ControlStore.open(f"sqlite:///{project.root}/home/control.db") as control:
+        assert control.current_generation("orders", parse_slice(DAY, "0 2 * * *")) == 1
+
+
+def test_a_slice_whose_rows_cannot_be_told_from_others_keeps_its_generation(
+    project: SmallProject, batchctl: Command
+) -> None:
+    project.declaration["target"]["mode"] = "append"
+    project.load()
+    assert batchctl("run")[0] == 0
+    project.write_orders(GOOD_ROWS[:10])
+    assert batchctl("run", day="2026-11-02")[0] == 0
+    DeltaTable(str(project.table)).optimize.compact()
+    batchctl("run")
+    code, run = batchctl("reprocess")
+    assert code == 3
+    assert "cannot be told from others" in run["error"]
+    assert generation(project) == 1
+    assert batchctl("run")[0] == 0, "the slice is as good as before"
+
+
+def test_without_a_slice_nothing_is_guessed(project: SmallProject, batchctl: Command) -> None:
+    assert run_cli(["reprocess"]) == 2
+    assert run_cli(["reprocess", "--slice", "2026-11-01T03:00"]) == 2
+    assert run_cli(["reprocess", "--slice", "yesterday"]) == 2
+
+
+def test_a_process_killed_before_it_published_is_gone_on_with_by_run(project: SmallProject, batchctl: Command) -> None:
+    assert batchctl("run")[0] == 0
+    project.write_orders(GOOD_ROWS[:50])
+    project.write_transform(
+        f"import os\nos.kill(os.getpid(), {int(signal.SIGKILL)}) if os.environ.get('DIE') else None\n{TRANSFORM}"
+    )
+    killed = _killed(project.root)
+    assert killed.returncode == -signal.SIGKILL
+    assert generation(project) == 1, "the module killed the process while it was looked at"
+    project.write_transform(
+        TRANSFORM.replace(
+            "    orders,",
+            f"    import os; os.environ.get('DIE') and os.kill(os.getpid(), {int(signal.SIGKILL)})\n    orders,",
+            1,
+        )
+    )
+    killed = _killed(project.root)
+    assert killed.returncode == -signal.SIGKILL
+    assert generation(project) == 2
+    assert len(ids(project)) == 100, "readers have the old rows"
+    code, run = batchctl("run")
+    assert (code, run["generation"], run["rows"]["published"]) == (0, 2, 50)
+    assert ids(project) == list(range(1, 51))
+
+
+def _killed(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "batch_processing.cli.main", "reprocess", "--slice", DAY]
+    environment = {**os.environ, "DIE": "1"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
