@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def chaos() -> Iterator[Chaos]:
+def chaos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chaos]:
     """Starts runs in processes of their own."""
     from tests.e2e.chaos.harness import Chaos
 
-    with Chaos() as started:
+    with Chaos(tmp_path_factory.mktemp("runs")) as started:
         yield started
 
 

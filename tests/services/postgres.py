@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -90,14 +89,13 @@ class PostgresServer:
             shutil.chown(path, "postgres", "postgres")
 
     def _run(self, program: str, *args: str, check: bool = True) -> int:
-        as_server: dict[str, Any] = {}
-        if os.geteuid() == 0:  # initdb and postgres refuse root
-            account = pwd.getpwnam("postgres")
-            as_server = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        # initdb and postgres refuse root. setpriv, not subprocess's user=: that forks, and a fork after gRPC may hang.
+        account = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
+        as_server = account if os.geteuid() == 0 else []
         with (self.folder / "commands.log").open("a+b") as log:
             done = subprocess.run(
-                [str(self.bin / program), *args],
-                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, **as_server,
+                [*as_server, str(self.bin / program), *args],
+                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False,
             )  # fmt: skip
         if check and done.returncode:
             raise RuntimeError(f"{program} failed: {(self.folder / 'commands.log').read_text()[-2000:]}")

@@ -7,12 +7,12 @@ ends with the test session.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from batch_processing.spark import guard
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,7 +32,6 @@ SESSION_CONF = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
 }
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class _Processes:
     """Child processes, each in a process group of its own, with its log."""
 
@@ -83,15 +80,16 @@ class _Processes:
         if workers.exists():
             environ["PYSPARK_PYTHON"] = str(workers)
         with (self.logs / f"{name}.log").open("wb") as log:
+            # The guard ends them with this process. A preexec_fn would fork, and a fork after gRPC has run may hang.
+            me = os.getpid()
             process = subprocess.Popen(
-                command,
+                [sys.executable, guard.__file__, str(me), guard.start_time(me) or "0", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environ,
                 cwd=self.logs,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
             )
         self._running.append((name, process))
 

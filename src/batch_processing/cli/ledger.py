@@ -19,7 +19,7 @@ from batch_processing.cli.stores import looking_back
 from batch_processing.control.records import RunRecord
 from batch_processing.errors import DeclarationError
 from batch_processing.pipeline.hops import Hop, hops_of
-from batch_processing.pipeline.verification import verify_run
+from batch_processing.pipeline.verification import later_runs, verify_run
 from batch_processing.settings.loading import load_pipeline
 from batch_processing.settings.models import PipelineSpec
 from batch_processing.settings.project import Project
@@ -39,9 +39,10 @@ def ledger_command(
     project = current_project()
     with looking_back(project) as control:
         record = control.run(run_id, pipeline=pipeline)
+        later = later_runs(record, control)
     spec = _declared(record.key.pipeline, project, needed=verify)
     hops = hops_of(record, preserved=_preserved(spec))
-    verified = verify_run(record, spec=spec, values=values_for(project, settings)) if verify else ()
+    verified = verify_run(record, later=later, spec=spec, values=values_for(project, settings)) if verify else ()
     broken = [hop for hop in (*hops, *verified) if hop.holds is False]
     code = TECHNICAL if broken else 0
     if as_json:

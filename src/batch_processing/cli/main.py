@@ -300,6 +300,65 @@ def quarantine_export(
 
 
 @app.command()
+def check(
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="A Parquet, CSV or JSON lines file, a folder of them, or a Delta table."),
+    ],
+    suite: Annotated[
+        str, typer.Option("--suite", metavar="NAME", help="A suite's name in gx/expectations, or its file.")
+    ],
+    threshold: Annotated[float, typer.Option(help="Least share of valid rows, 0 to 1.")] = 1.0,
+    checks: Annotated[
+        list[str] | None,
+        typer.Option("--checks", metavar="MODULE.FN", help="A Python check; may be repeated.", show_default=False),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Writes a report as one HTML file.", show_default=False)
+    ] = None,
+    data_docs: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Builds Great Expectations' Data Docs.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Judges data by a suite, without a pipeline.
+
+    Exit code: 0 passed (also with bad rows within the threshold), 1 the data failed, 2 wrong use, 3 no verdict.
+    """
+    from batch_processing.cli.check import CheckRequest, check_command
+
+    request = CheckRequest(
+        data,
+        suite,
+        threshold=threshold,
+        checks=tuple(checks or ()),
+        as_json=as_json,
+        html=html,
+        data_docs=data_docs,
+    )
+    return check_command(request)
+
+
+@app.command()
+def profile(
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="A Parquet, CSV or JSON lines file, a folder of them, or a Delta table."),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="The suite to write, a new .json file.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The suite's name. Default: the file's.", show_default=False)
+    ] = None,
+) -> int:
+    """Drafts a suite from data: rules that hold today, each with the share of rows that would fail it."""
+    from batch_processing.cli.profile import profile_command
+
+    return profile_command(data, output=output, name=name)
+
+
+@app.command()
 def maintain(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="The Delta table's folder.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Lists what would be done. Changes nothing.")] = False,

@@ -19,6 +19,7 @@ from batch_processing.results import Slice
 
 _LOOK_SECONDS = 0.05
 _GRACE_SECONDS = 20.0
+_REPEAT_SECONDS = 4.0
 _LAST_WORDS = 2000
 
 
@@ -114,19 +115,26 @@ def _last_words(err: IO[bytes]) -> str:
 
 
 def _interrupt(running: Sequence[_Worker]) -> None:
-    """Ends what still runs: as Ctrl-C would, so that each run records its end; with force where that takes too long."""
+    """Ends what still runs: as Ctrl-C would, so that each run records its end; with force where that takes too long.
+
+    The signal is repeated: one that comes while a library is imported may be swallowed there.
+    """
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while (alive := [w.process for w in running if w.process.poll() is None]) and time.monotonic() < deadline:
+        for process in alive:
+            process.send_signal(signal.SIGINT)
+        _wait(alive, until=min(deadline, time.monotonic() + _REPEAT_SECONDS))
     for worker in running:
         if worker.process.poll() is None:
-            worker.process.send_signal(signal.SIGINT)
-    deadline = time.monotonic() + _GRACE_SECONDS
-    for worker in running:
-        try:
-            worker.process.wait(timeout=max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
             worker.process.kill()
-            worker.process.wait()
+        worker.process.wait()
         worker.out.close()
         worker.err.close()
+
+
+def _wait(processes: Sequence[subprocess.Popen[bytes]], *, until: float) -> None:
+    while time.monotonic() < until and any(process.poll() is None for process in processes):
+        time.sleep(_LOOK_SECONDS)
 
 
 @contextmanager

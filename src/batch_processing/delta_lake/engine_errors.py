@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from batch_processing.errors import EngineError, TransformError
+from batch_processing.errors import EngineError, StorageError, TransformError
 
 _SHOWN = 500
+_DISK_FULL = "No space left on device"
+"""The system's words, which both engines pass on."""
 
 
 @contextlib.contextmanager
 def engine_failures(what: str, *, where: str, planning: bool = False) -> Iterator[None]:
-    """Turns what Spark Connect raises into TransformError (the plan or the rows) or EngineError (the engine).
+    """Turns what Spark Connect raises into TransformError (the plan, the rows), EngineError or StorageError (no space).
 
     Args:
         what: what was being done.
@@ -35,6 +37,10 @@ def engine_failures(what: str, *, where: str, planning: bool = False) -> Iterato
             fix="see the chained error; correct the transform",
         ) from error
     except PySparkException as error:
+        if _DISK_FULL in str(error):
+            raise StorageError(
+                f"{what}: the disk is full", where=where, found=_DISK_FULL, fix="make space, then run again"
+            ) from error
         if type(error) is SparkConnectGrpcException:
             raise EngineError(
                 f"{what}: the engine failed", where=where, found=_named(error), fix="see the engine's log"

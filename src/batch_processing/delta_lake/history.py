@@ -18,6 +18,9 @@ from batch_processing.errors import TableError
 def logged_paths(root: Path) -> set[str]:
     """Every data file that a retained commit or checkpoint adds or removes, relative to the root.
 
+    Writers encode paths differently, so each is there as written, decoded once, and decoded twice: a file that none of
+    these names is not in the log.
+
     Raises:
         TableError: a log file cannot be read; then nobody can say what an orphan is.
     """
@@ -25,10 +28,11 @@ def logged_paths(root: Path) -> set[str]:
     for action in _all_actions(root):
         for kind in ("add", "remove", "cdc"):
             if file := action.get(kind):
-                found.add(_relative(root, file["path"]))
+                found.add(file["path"])
     for checkpoint in _checkpoint_files(root):
-        found |= {_relative(root, path) for path in _checkpoint_paths(checkpoint)}
-    return found
+        found |= _checkpoint_paths(checkpoint)
+    once = {_relative(root, path) for path in found}
+    return found | once | {unquote(path) for path in once}
 
 
 def writers(root: Path) -> frozenset[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, WriterProperties
 from deltalake.exceptions import CommitFailedError, DeltaError
@@ -224,7 +225,9 @@ def _vacuum(root: Path, hours: int) -> tuple[RemovedFile, ...]:
 
 def _orphans(root: Path, table: DeltaTable, before: datetime) -> Iterator[RemovedFile]:
     """Parquet files older than `before` that the log does not name: staged by a run that never published them."""
-    known = logged_paths(root) | {file.path for file in live_files(table)}
+    live = {file.path for file in live_files(table)}
+    _check_present(root, live)
+    known = logged_paths(root) | live
     for folder, folders, names in os.walk(root, followlinks=False):
         if Path(folder) == root:
             folders[:] = [name for name in folders if not _hidden(name)]
@@ -236,6 +239,18 @@ def _orphans(root: Path, table: DeltaTable, before: datetime) -> Iterator[Remove
             facts = _facts(root, path)
             if facts is not None and facts.changed < before and not _linked(path):
                 yield facts
+
+
+def _check_present(root: Path, live: set[str]) -> None:
+    """A live file that is not where the log says: then the log's paths do not tell which files are orphans."""
+    missing = [path for path in sorted(live) if not (root / path).exists() and not (root / unquote(path)).exists()]
+    if missing:
+        raise TableError(
+            "files of the table are not where its log says, so orphans cannot be told from them",
+            where=str(root / missing[0]),
+            found=f"{len(missing)} of {len(live)} files are missing",
+            fix="restore them, or copy the table into one that this package makes; no orphan was removed",
+        )
 
 
 def _linked(path: Path) -> bool:

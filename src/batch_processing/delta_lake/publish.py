@@ -7,7 +7,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
 from pathlib import Path
@@ -59,6 +59,7 @@ class _Request:
     schema_change: SchemaChange
     replace: tuple[Mapping[str, str | None], ...]
     token: str
+    fence: Callable[[], None] | None
 
 
 def publish(
@@ -73,6 +74,7 @@ def publish(
     schema_change: SchemaChange = "strict",
     replace: Sequence[Mapping[str, str | None]] | None = None,
     spark: SparkSession | None = None,
+    fence: Callable[[], None] | None = None,
 ) -> Published:
     """Commits the staged files, or finds that this generation of the slice is in the table already.
 
@@ -88,6 +90,8 @@ def publish(
         replace: partitions to replace beside those the mode does; each maps partition columns to values as the log
             writes them; columns left out match any value.
         spark: mode merge only: the engine that reads the rows to merge with.
+        fence: called after each look at the table, before the commit on what was seen; what it raises ends the publish
+            with nothing committed. A commit that comes late is stopped, or meets a newer version and is asked again.
 
     Returns:
         The version that holds the slice; `already` where it was there before.
@@ -102,7 +106,16 @@ def publish(
     merging = _check_arguments(staged, mode, keys, sequence_by, spark, generation, metadata, replace)
     token = uuid.uuid4().hex
     request = _Request(
-        staged, Path(staged.table), mode, app_id, generation, dict(metadata), schema_change, tuple(replace or ()), token
+        staged=staged,
+        root=Path(staged.table),
+        mode=mode,
+        app_id=app_id,
+        generation=generation,
+        facts=dict(metadata),
+        schema_change=schema_change,
+        replace=tuple(replace or ()),
+        token=token,
+        fence=fence,
     )
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -171,6 +184,8 @@ def _attempt(request: _Request, merged: Merged | None) -> Published:
         if merged is not None and merged.version != (None if table is None else table.version()):
             raise StaleSnapshot("the table changed while the rows were merged")
         change = _change(request, table, merged)
+        if request.fence is not None:
+            request.fence()
         commit_change(request.root, table, change)
     published = _found(request)
     if published is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from batch_processing.errors import CheckError, ValidationFailed
@@ -33,6 +34,8 @@ from batch_processing.storage import write_json
 
 if TYPE_CHECKING:
     from batch_processing.quality.validation import Validated
+
+_LOG = logging.getLogger(__name__)
 
 
 def validate(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
@@ -208,17 +211,36 @@ def _quarantine(ctx: RunContext, name: str, validated: Validated) -> Published |
         where=table,
         equation=f"bad rows counted {validated.result.quarantined:,} != rows written {staged.rows:,}",
     )
-    published = publish(
-        staged,
-        mode="replace_partitions",
-        app_id=f"batch_processing:quarantine:{ctx.spec.pipeline}:{ctx.slice.iso}:{ctx.run_id}:{token}",
-        generation=1,
-        metadata={"pipeline": ctx.spec.pipeline, "slice": ctx.slice.iso, "run_id": ctx.run_id, "source": name},
-        replace=[{"_slice": ctx.slice.iso}],
-        schema_change="additive",
-    )
+    try:
+        published = publish(
+            staged,
+            mode="replace_partitions",
+            app_id=f"batch_processing:quarantine:{ctx.spec.pipeline}:{ctx.slice.iso}:{ctx.run_id}:{token}",
+            generation=1,
+            metadata={"pipeline": ctx.spec.pipeline, "slice": ctx.slice.iso, "run_id": ctx.run_id, "source": name},
+            replace=[{"_slice": ctx.slice.iso}],
+            schema_change="additive",
+            fence=lambda: _refuse_where_published(ctx),
+        )
+    except _SlicePublished as late:
+        # The quarantine is the published run's. This one's bad rows stay staged, so that it goes on without them.
+        _LOG.warning("%s of run %s is not quarantined: %s", name, ctx.run_id, late)
+        files = tuple(str(local_path(table) / file.path) for file in staged.files)
+        published = Published(table, version=-1, rows=staged.rows, files=files, run_id=ctx.run_id)
     ctx.control.record_quarantine(ctx.key, name, table)
     return published if staged.rows else None
+
+
+class _SlicePublished(Exception):
+    """The slice's generation is published, so its quarantine is settled."""
+
+
+def _refuse_where_published(ctx: RunContext) -> None:
+    from batch_processing.delta_lake.publish import find_published
+
+    found = find_published(ctx.target_table(), app_id=ctx.app_id, generation=ctx.generation)
+    if found is not None:
+        raise _SlicePublished(f"slice {ctx.slice} is published as version {found.version} by run {found.run_id}")
 
 
 def _require(results: list[QualityResult], ctx: RunContext) -> None:

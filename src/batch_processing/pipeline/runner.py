@@ -140,7 +140,8 @@ def _result(record: RunRecord, error: BatchError | None) -> RunResult:
         generation=record.key.generation,
         run_id=record.key.run_id,
         engine=record.engine,
-        outcome=record.outcome,
+        # A run that could not store its end is still at it for the store.
+        outcome=Outcome.ERROR if error is not None and record.outcome is Outcome.RUNNING else record.outcome,
         score=record.score,
         rows=record.rows or RowCounts(),
         steps=record.steps,

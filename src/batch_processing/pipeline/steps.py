@@ -75,9 +75,11 @@ def execute_step(
         ended_at=datetime.now(UTC),
         attempt=attempt,
     )
+    if error is not None:
+        # Told first: where the store fails too, its error is the one that is raised.
+        _LOG.error("%s: %s after %.1f s, run %s: %s", name, result.outcome.value, usage.seconds, ctx.run_id, error)
     _store(ctx, step, result)
     if error is not None:
-        _LOG.error("%s: %s after %.1f s, run %s: %s", name, result.outcome.value, usage.seconds, ctx.run_id, error)
         raise error
     _LOG.info("%s: %s in %.1f s, run %s", name, result.outcome.value, usage.seconds, ctx.run_id)
     return result

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from batch_processing.control.records import RunRecord
+from batch_processing.control.store import ControlStore
 from batch_processing.errors import TableError
 from batch_processing.pipeline.context import slice_app_id
 from batch_processing.pipeline.hops import Hop, equal
@@ -13,18 +14,21 @@ from batch_processing.settings.values import Values
 from batch_processing.storage import local_path
 
 
-def verify_run(record: RunRecord, *, spec: PipelineSpec | None, values: Values) -> tuple[Hop, ...]:
+def verify_run(
+    record: RunRecord, *, later: Sequence[RunRecord], spec: PipelineSpec | None, values: Values
+) -> tuple[Hop, ...]:
     """Counts again what the run left behind; only reads.
 
     Args:
         record: the run.
+        later: other runs of the slice that may have replaced what it left behind; see `later_runs`.
         spec: the pipeline's declaration, which names the warehouse's connection; None where it is not to be found.
         values: connections.
 
     Raises:
         BatchError: a table or the warehouse cannot be read.
     """
-    hops = list(_quarantine(record))
+    hops = list(_quarantine(record, later))
     if record.table and record.rows.published is not None:
         hops.append(_published(record, record.rows.published))
     if record.warehouse_table and record.rows.loaded is not None:
@@ -32,15 +36,25 @@ def verify_run(record: RunRecord, *, spec: PipelineSpec | None, values: Values) 
     return tuple(hops)
 
 
-def _quarantine(record: RunRecord) -> Iterator[Hop]:
+def later_runs(record: RunRecord, control: ControlStore) -> tuple[RunRecord, ...]:
+    """Other runs of the slice, of this generation or a higher one, that started later or published it; newest last."""
+    key = record.key
+    generations = range(key.generation, control.current_generation(key.pipeline, key.slice) + 1)
+    runs = [run for number in generations for run in control.runs_of_slice(key.pipeline, key.slice, number)]
+    after = [run for run in runs if run.started_at > record.started_at or run.rows.published is not None]
+    return tuple(sorted((run for run in after if run.key != key), key=lambda run: run.started_at))
+
+
+def _quarantine(record: RunRecord, later: Sequence[RunRecord]) -> Iterator[Hop]:
     for verdict in record.quality:
         path = record.quarantine_tables.get(verdict.dataset)
         if not verdict.of_source or (path is None and not verdict.quarantined):
             continue
         name, into = f"quarantine {verdict.dataset}", (("quarantined", verdict.quarantined),)
         runs = _rows_by_run(path, record.key.slice.iso) if path is not None else {}
-        others = sorted(run for run in runs if run != record.key.run_id)
         found = runs.get(record.key.run_id, 0)
+        others = [run for run in runs if run != record.key.run_id]
+        others += [run.key.run_id for run in later if any(q.dataset == verdict.dataset for q in run.quality)]
         if others and not found:
             yield Hop(name, into, (("in the table", found),), None, f"replaced since by run {others[-1]}")
         else:
@@ -56,7 +70,7 @@ def _rows_by_run(path: str, slice_iso: str) -> dict[str, int]:
     table = open_table(local_path(path))
     if table is None:
         return {}
-    rows = table.to_pyarrow_table(columns=["_run_id"], partitions=[("_slice", "=", slice_iso)])
+    rows = table.to_pyarrow_table(columns=["_run_id"], filters=[("_slice", "=", slice_iso)])
     return dict(Counter(rows["_run_id"].to_pylist()))
 
 

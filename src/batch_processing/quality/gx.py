@@ -5,13 +5,18 @@ GX is imported inside the functions: its import takes seconds, and most suites n
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batch_processing.errors import CheckError, StorageError
 from batch_processing.quality.suite import ExpectationConfig
 
 if TYPE_CHECKING:
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _INDEX = "batch_processing_index"
 _LIMIT = 300
+_NO_FILE_NAME = re.compile(r"[^\w.-]")
 
 
 def run_in_gx(df: DataFrame, expectations: Sequence[ExpectationConfig]) -> list[dict[str, Any]]:
@@ -56,6 +62,67 @@ def exception_of(result: Mapping[str, Any]) -> str:
         if entry.get("raised_exception"):
             return _safe(str(entry.get("exception_message") or ""), str(entry.get("exception_traceback") or ""))
     return ""
+
+
+def build_data_docs(result: Mapping[str, Any], *, name: str, folder: Path) -> Path:
+    """Builds GX's Data Docs of one validation.
+
+    Args:
+        result: an `ExpectationSuiteValidationResult` as JSON, as `Validated.gx_result` is.
+        name: what was judged, for the page's title.
+        folder: where the site goes; pages of earlier validations there stay, the index lists this one.
+
+    Returns:
+        The site's `index.html`.
+
+    Raises:
+        StorageError: the folder cannot be written.
+        CheckError: GX cannot render the result.
+    """
+    site = folder.absolute()
+    try:
+        site.mkdir(parents=True, exist_ok=True)
+        with _quiet():
+            _render_docs(result, name, site)
+    except OSError as error:
+        raise StorageError(
+            "cannot write Data Docs",
+            where=str(site),
+            found=error.strerror or "",
+            fix="name a folder that can be written",
+        ) from error
+    except Exception as error:  # GX raises many kinds
+        raise CheckError(
+            "Great Expectations could not build Data Docs", where=str(site), found=type(error).__name__
+        ) from error
+    return site / "index.html"
+
+
+def _render_docs(result: Mapping[str, Any], name: str, site: Path) -> None:
+    import great_expectations as gx
+    from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResultSchema
+    from great_expectations.core.run_identifier import RunIdentifier
+    from great_expectations.data_context.types.resource_identifiers import (
+        ExpectationSuiteIdentifier,
+        ValidationResultIdentifier,
+    )
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    for default in list(context.get_site_names()):
+        context.delete_data_docs_site(default)
+    store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site)}
+    index = {"class_name": "DefaultSiteIndexBuilder"}
+    context.add_data_docs_site(
+        "docs", {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
+    )
+    run = RunIdentifier(run_name="check", run_time=datetime.now(UTC))
+    suite = ExpectationSuiteIdentifier(_NO_FILE_NAME.sub("_", str(result["suite_name"])))
+    page = _NO_FILE_NAME.sub("_", name)
+    key = ValidationResultIdentifier(expectation_suite_identifier=suite, run_id=run, batch_identifier=page)
+    loaded = ExpectationSuiteValidationResultSchema().load(json.loads(json.dumps(result, default=str)))
+    context.validation_results_store.add(key, loaded)
+    context.build_data_docs()
 
 
 def _safe(message: str, traceback: str) -> str:

@@ -25,13 +25,14 @@ def render_report(record: RunRecord, *, now: datetime | None = None) -> str:
     Returns:
         A whole HTML document.
     """
-    page = _template().render(view=build_view(record, now=now))
+    page = template("report.html.j2").render(view=build_view(record, now=now))
     # A path may hold bytes that are no text (lone surrogates): the page shows a question mark there.
     return page.encode("utf-8", "replace").decode("utf-8")
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """A page of the template folder, with the filters that pages use."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -48,4 +49,4 @@ def _template() -> Template:
         size=text.size,
         moment=text.moment,
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)

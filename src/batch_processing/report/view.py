@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath, PurePosixPath
@@ -108,7 +107,7 @@ def build_view(run: RunRecord, *, now: datetime | None = None) -> ReportView:
         threshold=_threshold(run),
         wide=flow(run.rows, layout=WIDE),
         tall=flow(run.rows, layout=TALL),
-        datasets=tuple(_dataset(quality, unscored=unscored) for quality in run.quality),
+        datasets=tuple(dataset_view(quality, has_score=quality.dataset not in unscored) for quality in run.quality),
         sources=tuple(_source(record, run.quality) for record in run.sources),
         timeline=steps,
         places=_places(run),
@@ -138,7 +137,8 @@ def _threshold(run: RunRecord) -> float | None:
     return thresholds.pop() if len(thresholds) == 1 else None
 
 
-def _dataset(quality: QualityResult, *, unscored: AbstractSet[str]) -> DatasetView:
+def dataset_view(quality: QualityResult, *, has_score: bool = True) -> DatasetView:
+    """Works out one verdict: its rules in order of trouble, and the length of their bars."""
     shares = [share for rule in quality.rules if (share := rule.failing_share) is not None]
     allowed = 1.0 - quality.threshold
     scale = max([*shares, allowed]) or 1.0
@@ -148,7 +148,7 @@ def _dataset(quality: QualityResult, *, unscored: AbstractSet[str]) -> DatasetVi
         rules=tuple(RuleView(rule, round(100 * (rule.failing_share or 0.0) / scale, 2)) for rule in rules),
         scale=scale,
         tolerance=round(100 * allowed / scale, 2) if allowed > 0 else None,
-        has_score=quality.dataset not in unscored,
+        has_score=has_score,
     )
 
 

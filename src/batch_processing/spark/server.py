@@ -30,6 +30,8 @@ START_SECONDS = 300.0
 
 _CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
 _TAIL_LINES = 20
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Servers that this process started: it is theirs to reap."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def start_connect_server(
             env=_environment(home),
             start_new_session=True,
         )
+    _children[process.pid] = process
     state = workdir / "connect-server.json"
     remote = f"sc://127.0.0.1:{port}"
     write_json(
@@ -97,7 +100,6 @@ def start_connect_server(
         _wait(process, port, log, master, timeout)
     except BaseException:
         stop_connect_server(state)
-        process.wait()
         raise
     finally:
         properties.unlink(missing_ok=True)
@@ -117,6 +119,8 @@ def stop_connect_server(state_file: Path, *, grace: float = 15.0) -> None:
     if started is not None and guard.start_time(pid) == started:
         _end_group(pid, grace)
         _LOG.info("Spark Connect server stopped")
+    if (child := _children.pop(pid, None)) is not None:
+        child.wait()
     state_file.unlink(missing_ok=True)
 
 

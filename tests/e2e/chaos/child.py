@@ -38,7 +38,7 @@ class Deed:
     kind: str
     mark: Path
     name: str
-    root: Path
+    disk: Path
 
     def announce(self) -> None:
         self.mark.write_text(self.name)
@@ -46,14 +46,14 @@ class Deed:
     def __call__(self) -> None:
         self.announce()
         if self.kind == "fill":
-            fill_disk(self.root)
+            fill_disk(self.disk)
         else:
             os.kill(os.getpid(), signal.SIGSTOP if self.kind == "freeze" else signal.SIGKILL)
 
 
-def fill_disk(root: Path) -> None:
-    """Takes all space that is left on the disk of `root`; it comes back when `ballast` there is removed."""
-    with (root / "ballast").open("ab", buffering=0) as ballast:
+def fill_disk(disk: Path) -> None:
+    """Takes all space that is left on a disk; it comes back when `ballast` there is removed."""
+    with (disk / "ballast").open("ab", buffering=0) as ballast:
         size = 1 << 20
         while size:
             try:
@@ -77,7 +77,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     for name in order["changes"]:
         CHANGES[name]()
     if order["point"]:
-        install(ALL_POINTS[order["point"]], Deed(order["deed"], work / "mark", order["point"], root))
+        install(ALL_POINTS[order["point"]], Deed(order["deed"], work / "mark", order["point"], Path(order["disk"])))
     environ = json.loads((root / "environ.json").read_text())
     loaded = load_pipeline(root / "pipeline.yml", environ=environ)
     wanted = parse_slice(order["day"], loaded.spec.schedule)
@@ -128,7 +128,7 @@ def _child(order: dict[str, Any]) -> None:
         result = run(order)
         (work / "result").write_text(json.dumps(result))
         status = 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the log is how the harness learns of it
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -150,6 +150,7 @@ def _serve() -> None:
             continue
         pid = os.fork()
         if pid == 0:
+            answer.close()
             _child(order)
         answer.write(json.dumps({"pid": pid}) + "\n")
 

@@ -87,10 +87,36 @@ def no_warehouse_transaction() -> None:
     DuckDbSession.commit = lambda self: None  # type: ignore[method-assign]
 
 
+def no_snapshot_check() -> None:
+    """delta-rs rebases a commit onto whatever is there by then."""
+    from deltalake import CommitProperties
+
+    from batch_processing.delta_lake import commit as module
+
+    real = module._properties
+
+    def rebased(change: Any) -> CommitProperties:
+        wanted = real(change)
+        return CommitProperties(
+            custom_metadata=wanted.custom_metadata, app_transactions=wanted.app_transactions, max_commit_retries=10
+        )
+
+    module._properties = rebased
+
+
+def no_quarantine_fence() -> None:
+    """A run's bad rows are committed also where the slice has been published meanwhile."""
+    from batch_processing.pipeline import quality_steps
+
+    quality_steps._refuse_where_published = lambda ctx: None
+
+
 CHANGES: dict[str, Callable[[], None]] = {
     "file lock off": no_file_lock,
     "impatient lock": impatient_lock,
     "transaction check off": no_transaction_check,
+    "snapshot check off": no_snapshot_check,
+    "quarantine fence off": no_quarantine_fence,
     "atomic rename off": no_atomic_rename,
     "warehouse ledger check off": no_warehouse_ledger_check,
     "warehouse transaction off": no_warehouse_transaction,

@@ -38,7 +38,8 @@ class Order:
         way: `run`: all of it, as batchctl does; `retry`: from `from_step` on, each step for itself, as Airflow does.
         from_step: for `retry`.
         point: where to strike; "" for nowhere.
-        deed: what is done there: `kill`, `freeze` (SIGSTOP) or `fill` (the disk of `root`, to the last byte).
+        deed: what is done there: `kill`, `freeze` (SIGSTOP) or `fill` (`disk`, to the last byte).
+        disk: a folder on the disk to fill.
         changes: guards to switch off, and other changes of `guards.CHANGES`.
         remote: address of a Spark Connect server; "" for the embedded engine.
         work: folder for the process's log, mark and result.
@@ -52,6 +53,7 @@ class Order:
     from_step: str = ""
     point: str = ""
     deed: str = "kill"
+    disk: str = ""
     changes: tuple[str, ...] = ()
     remote: str = ""
 
@@ -108,6 +110,7 @@ class Run:
         if not ended:
             self.strike(signal.SIGKILL)
         answer = self.chaos.ask({"wait": self.pid})
+        self.chaos.forget(self.pid)
         ending = Ending(self.order, answer["status"], answer["cpu"])
         self.chaos.cpu += ending.cpu
         if not ended:
@@ -130,9 +133,16 @@ class Run:
 
 @dataclass
 class Chaos:
-    """Starts runs. Use as a context manager: it holds one process that has everything imported and forks the runs."""
+    """Starts runs. Use as a context manager: it holds one process that has everything imported and forks the runs.
 
+    Attributes:
+        folder: where each run's log, mark and result are kept.
+        cpu: CPU seconds of the runs that have ended.
+    """
+
+    folder: Path
     cpu: float = 0.0
+    _running: set[int] = field(default_factory=set)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _parent: subprocess.Popen[str] | None = None
@@ -148,15 +158,19 @@ class Chaos:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for pid in self._running:
+            os.kill(pid, signal.SIGKILL)
         if self._parent is not None:
             self._parent.communicate(timeout=30)
 
     def start(self, world: SmallProject, *, day: str = SECOND_DAY, run_id: str = "", **how: Any) -> Run:
         """Starts a run; `how` are fields of `Order`."""
         number = next(self._numbers)
-        work = world.root.with_name(f"{world.root.name}.runs") / f"{number:04d}"
+        work = self.folder / f"{number:04d}"
         order = Order(str(world.root), day, run_id or f"run-{number:04d}", str(work), **how)
-        return Run(self, order, self.ask(asdict(order))["pid"])
+        run = Run(self, order, self.ask(asdict(order))["pid"])
+        self._running.add(run.pid)
+        return run
 
     def run(self, world: SmallProject, **how: Any) -> Ending:
         """Runs a slice to its end."""
@@ -180,6 +194,10 @@ class Chaos:
         run = self.start(world, point=point, deed="freeze", **how)
         run.wait_until_stopped()
         return run
+
+    def forget(self, pid: int) -> None:
+        """A run has ended."""
+        self._running.discard(pid)
 
     def ask(self, order: dict[str, Any]) -> Any:
         if self._parent is None or self._parent.stdin is None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-Deed = Callable[[], None]
 Only = Callable[[tuple[Any, ...], dict[str, Any]], bool]
 
 _WATCH = """
@@ -27,6 +27,16 @@ while os.getppid() == victim:
         os.kill(victim, signal.SIGKILL)
         break
 """
+
+
+class Deed(Protocol):
+    """What is done at a point."""
+
+    def announce(self) -> None:
+        """Leaves the mark that the point was reached."""
+        ...
+
+    def __call__(self) -> None: ...
 
 
 def _always(args: tuple[Any, ...], named: dict[str, Any]) -> bool:
@@ -189,41 +199,45 @@ ALL_POINTS = {**POINTS, **MERGE_POINTS, **MAIL_POINTS, **POSTGRES_POINTS, **GUAR
 
 def install(point: Point, deed: Deed) -> None:
     """Wraps the point's function, so that `deed` is done there."""
-    left = point.nth
-
-    def due(args: tuple[Any, ...], named: dict[str, Any]) -> bool:
-        nonlocal left
-        if not point.only(args, named):
-            return False
-        left -= 1
-        return left == 0
-
-    def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def call(*args: Any, **named: Any) -> Any:
-            if point.when == "item":
-                return items(original(*args, **named))
-            now = due(args, named)
-            if now and point.when == "before":
-                deed()
-            if now and point.watch is not None:
-                _start_watching(point.watch(args, named), deed)
-            result = original(*args, **named)
-            if now and point.when == "after":
-                deed()
-            return result
-
-        def items(given: Iterator[Any]) -> Iterator[Any]:
-            for item in given:
-                yield item
-                if due((), {}):
-                    deed()
-
-        return call
-
     if point.target.endswith(":torn_checkpoint"):
         replace_everywhere("batch_processing.delta_lake.commit:commit_change", _tearing)
-    replace_everywhere(point.target, wrapped)
+    counter = _Counter(point)
+    replace_everywhere(point.target, lambda original: _struck(original, point, counter, deed))
+
+
+@dataclass
+class _Counter:
+    """Counts the calls down to the one that matters."""
+
+    point: Point
+    seen: int = 0
+
+    def due(self, args: tuple[Any, ...], named: dict[str, Any]) -> bool:
+        self.seen += self.point.only(args, named)
+        return self.seen == self.point.nth and self.point.only(args, named)
+
+
+def _struck(original: Callable[..., Any], point: Point, counter: _Counter, deed: Deed) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def call(*args: Any, **named: Any) -> Any:
+        now = counter.due(args, named)
+        if now and point.when == "before":
+            deed()
+        if now and point.watch is not None:
+            _start_watching(point.watch(args, named), deed)
+        result = original(*args, **named)
+        if now and point.when == "after":
+            deed()
+        return result
+
+    @functools.wraps(original)
+    def items(*args: Any, **named: Any) -> Iterator[Any]:
+        for item in original(*args, **named):
+            yield item
+            if counter.due((), {}):
+                deed()
+
+    return items if point.when == "item" else call
 
 
 def replace_everywhere(target: str, wrapped: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
@@ -266,12 +280,8 @@ def _tearing(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _start_watching(pattern: str, deed: Deed) -> None:
-    """Starts the process beside; `deed.__self__` is not needed: it kills with the same signal."""
-    import os
-
-    announce = getattr(deed, "announce", None)
-    if announce is not None:
-        announce()
+    """Starts the process beside, which kills this one; the mark is left before."""
+    deed.announce()
     watcher = subprocess.Popen(
         [sys.executable, "-S", "-c", _WATCH, pattern, str(os.getpid())], stdout=subprocess.PIPE, text=True
     )

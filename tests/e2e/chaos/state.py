@@ -94,9 +94,10 @@ def _warehouse(world: SmallProject) -> tuple[list[dict[str, Any]], list[tuple[An
     connection = json.loads(world.environ["AIRFLOW_CONN_WAREHOUSE"])
     if connection["conn_type"] == "postgres":
         return _postgres(connection, world.declaration["warehouse"]["table"])
-    if not world.warehouse.exists():
+    file = Path(connection["host"])
+    if not file.exists():
         return [], []
-    with duckdb.connect(str(world.warehouse)) as warehouse:
+    with duckdb.connect(str(file)) as warehouse:
         warehouse.execute("SET TimeZone = 'UTC'")
         if not warehouse.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'orders'").fetchall():
             return [], []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -9,22 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.chaos.harness import Chaos
 from tests.e2e.chaos.points import POSTGRES_POINTS
 from tests.e2e.chaos.state import state_of
 from tests.e2e.chaos.trials import Scene, Trials
 from tests.e2e.chaos.world import SECOND_DAY, copy_world, serve_from
 from tests.services.postgres import PostgresServer
+from tests.services.project import SmallProject
 
 FULL_AT = (
-    "landing: mid-file",
-    "quarantine: before its commit",
-    "manifest validate: before",
-    "staging: before",
-    "control: before a step",
-    "publish: before the commit",
-    "warehouse: table made",
+    ("home/runs", "landing: mid-file"),
+    ("home/runs", "manifest validate: before"),
+    ("home/quarantine", "quarantine: before its commit"),
+    ("lake", "staging: before"),
+    ("lake", "publish: before the commit"),
+    ("warehouse.duckdb", "warehouse: table made"),
+    ("home", "control: before a step"),
 )
+"""What is on the small disk, and when that fills up."""
+
 STOPPED_AT = ("postgres: amid the rows", "postgres: before its commit")
 
 
@@ -42,20 +45,31 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("point", FULL_AT)
+@pytest.mark.parametrize(("place", "point"), FULL_AT)
 def test_a_full_disk_is_a_clear_error_and_a_rerun_with_space_passes(
-    trials: Trials, small_disk: Path, point: str
+    trials: Trials, small_disk: Path, place: str, point: str
 ) -> None:
     scene = Scene()
-    world = copy_world(trials.ready(scene).world, small_disk / "world")
-    failed = trials.chaos.run(world, point=point, deed="fill")
+    world = trials.copy(scene)
+    move_to(small_disk, world, place)
+    failed = trials.chaos.run(world, point=point, deed="fill", disk=str(small_disk))
     assert failed.reached == point, failed.log
-    result = failed.result
-    assert result.get("outcome") in ("ERROR", "not started"), (result, failed.log)
-    assert "To do: " in result["error"], result["error"]
-    (world.root / "ballast").unlink()
+    assert failed.result.get("outcome") == "ERROR", (failed.result, failed.log)
+    assert "To do: " in failed.result["error"], failed.result["error"]
+    assert "space" in failed.result["error"], failed.result["error"]
+    (small_disk / "ballast").unlink()
     trials.chaos.pass_(world)
     assert trials.differences(world, scene) == []
+
+
+def move_to(disk: Path, world: SmallProject, place: str) -> None:
+    """Moves a folder of the world to a disk, or its warehouse file."""
+    target = disk / Path(place).name
+    shutil.move(world.root / place, target)
+    if target.is_file():
+        serve_from(world, {"conn_type": "duckdb", "host": str(target)}, "orders")
+    else:
+        (world.root / place).symlink_to(target, target_is_directory=True)
 
 
 @pytest.mark.postgres

@@ -12,7 +12,7 @@ from tests.e2e.chaos.points import MERGE_POINTS, POINTS
 from tests.e2e.chaos.trials import Scene, Trials
 
 WAYS = ("run", "retry")
-FILLED, EMPTY, MERGE = Scene(), Scene(empty=True), Scene("merge")
+FILLED, EMPTY, MERGE, LATE = Scene(), Scene(empty=True), Scene("merge"), Scene("merge", late=True)
 ON_AN_EMPTY_TABLE = (
     "control: the run started",
     "quarantine: before its commit",
@@ -26,7 +26,8 @@ ON_AN_EMPTY_TABLE = (
 CASES = [
     *((point, FILLED) for point in POINTS),
     *((point, EMPTY) for point in ON_AN_EMPTY_TABLE),
-    *((point, MERGE) for point in [*MERGE_POINTS, "publish: before the commit", "publish: after the commit"]),
+    *((point, MERGE) for point in ("publish: before the commit", "publish: after the commit")),
+    *((point, LATE) for point in MERGE_POINTS),
 ]
 """Every other case is run again as batchctl does, the others are retried as Airflow does; the sweep does both."""
 
@@ -46,7 +47,7 @@ def outcomes(trials: Trials, request: pytest.FixtureRequest) -> Iterator[Outcome
         }
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}, {case[1].mode}{' new' if case[1].empty else ''}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}, {case[1]}")
 def test_a_killed_run_ends_as_a_clean_one(outcomes: Outcomes, case: tuple[str, Scene]) -> None:
     assert outcomes[case].result() == []
 

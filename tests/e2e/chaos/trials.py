@@ -1,4 +1,4 @@
-"""One trial: a world is copied, a run in it is struck, it is run again, and its state is compared with a clean run's."""
+"""One trial: in a copy of a world a run is struck and run again; the state is compared with a clean run's."""
 
 from __future__ import annotations
 
@@ -20,15 +20,25 @@ from tests.services.project import SmallProject
 
 @dataclass(frozen=True)
 class Scene:
-    """What a run finds: a world with a published slice (`empty=False`), or one in which nothing has run yet."""
+    """What a run finds: a world in which the slice before is published.
+
+    Attributes:
+        mode: the target's.
+        empty: instead nothing has run yet.
+        late: instead the slice after is published.
+    """
 
     mode: Mode = "replace_partitions"
     empty: bool = False
+    late: bool = False
 
     @property
     def day(self) -> str:
         """The slice that is run."""
-        return FIRST_DAY if self.empty else SECOND_DAY
+        return FIRST_DAY if self.empty or self.late else SECOND_DAY
+
+    def __str__(self) -> str:
+        return f"{self.mode}{', new table' if self.empty else ''}{', late slice' if self.late else ''}"
 
 
 @dataclass(frozen=True)
@@ -113,10 +123,10 @@ class Trials:
         return [f"{way}: {text}" for text in self.differences(world, scene)]
 
     def _set(self, scene: Scene) -> Ready:
-        name = f"{scene.mode}-{'empty' if scene.empty else 'filled'}"
+        name = str(scene).replace(", ", "-").replace(" ", "-")
         world = make_world(self.folder / name, mode=scene.mode, mail_to=self.mail_to)
         if not scene.empty:
-            self.chaos.pass_(world, day=FIRST_DAY, remote=self.remote)
+            self.chaos.pass_(world, day=SECOND_DAY if scene.late else FIRST_DAY, remote=self.remote)
         clean = copy_world(world, self.folder / f"{name}-clean")
         started = time.monotonic()
         self.chaos.pass_(clean, day=scene.day, remote=self.remote)

@@ -125,7 +125,7 @@ def test_what_a_later_run_replaced_is_said_and_breaks_nothing(project: SmallProj
     first = project.run()
     code, found = ledger(failed.run_id, "--verify")
     assert code == 0
-    assert [hop["hop"] for hop in found["hops"]][-1] == "validate", "the failed run came no further"
+    assert [hop["hop"] for hop in found["hops"]][-1] == "validate orders", "the failed run came no further"
     assert "replaced since" in found["verified"][0]["note"]
     loaded = project.load()
     with ControlStore.open(loaded.project.control_url) as control:

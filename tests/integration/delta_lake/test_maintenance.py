@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from batch_processing.control.records import RunKey
 from batch_processing.control.store import ControlStore
@@ -162,6 +162,26 @@ def test_a_log_that_cannot_be_read_stops_before_anything_is_removed(tmp_path: Pa
     with pytest.raises(TableError):
         maintain(tmp_path)
     assert lost.exists()
+
+
+@pytest.mark.parametrize("value", ["a b", "é/ü", "100%", "%2F", "x=y&z"])
+def test_no_encoding_of_a_path_makes_a_live_file_an_orphan(tmp_path: Path, value: str) -> None:
+    schema = pa.schema([("id", pa.int64()), ("kind", pa.string())])
+    write_deltalake(tmp_path, pa.table({"id": [1], "kind": [value]}, schema=schema), partition_by=["kind"])
+    age(tmp_path)
+    assert maintain(tmp_path).orphans == ()
+    assert DeltaTable(tmp_path).to_pyarrow_table()["kind"].to_pylist() == [value]
+
+
+def test_where_live_files_are_missing_nothing_is_taken_for_an_orphan(tmp_path: Path) -> None:
+    published = put(tmp_path, [1], app="a")
+    lost = orphan(tmp_path)
+    age(tmp_path)
+    Path(published.files[0]).rename(tmp_path / "elsewhere.parquet")
+    with pytest.raises(TableError, match="not where its log says"):
+        maintain(tmp_path)
+    assert lost.exists()
+    assert (tmp_path / "elsewhere.parquet").exists()
 
 
 @pytest.mark.parametrize("hours", [0, FLOOR_HOURS - 1, -5])

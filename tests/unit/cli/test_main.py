@@ -21,6 +21,9 @@ sources:
 transform: tiny:transform
 target: {table: "{{ project }}/out", mode: append}
 """
+COMMANDS = (
+    "init", "validate", "plan", "run", "reprocess", "backfill", "history", "report", "ledger", "quarantine", "maintain",
+)  # fmt: skip
 BAD = GOOD.replace("sources:", "souces:").replace("append", "apend")
 
 
@@ -42,7 +45,7 @@ def raising(error: BaseException) -> object:
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli(["--help"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in ("init", "validate", "plan", "run", "history", "report"))
+    assert all(name in out for name in COMMANDS)
 
 
 def test_no_command_at_all_shows_the_help_and_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +118,7 @@ def test_plan_names_the_variable_that_is_not_set(folder: Path, capsys: pytest.Ca
     assert "/nowhere/*.csv (csv): no file matches yet" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", [["history"], ["report"]])
+@pytest.mark.parametrize("command", [["history"], ["report"], ["ledger"]])
 def test_looking_back_where_nothing_ran_says_so_and_makes_nothing(
     folder: Path, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,7 @@ from batch_processing.settings.slices import (
     schedule_problem,
     slice_starting,
     slices_between,
+    slices_within,
 )
 
 NIGHTLY = "0 2 * * *"
@@ -123,3 +124,34 @@ def test_what_never_fires_or_fires_at_random_is_no_schedule(schedule: str) -> No
 @given(st.text(max_size=30))
 def test_no_text_breaks_the_schedule_check(text: str) -> None:
     schedule_problem(text)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "schedule", "starts"),
+    [
+        ("2026-11-01", "2026-11-03", NIGHTLY, [utc(2026, 11, 1, 2), utc(2026, 11, 2, 2), utc(2026, 11, 3, 2)]),
+        ("2026-11-01T02:00", "2026-11-01T02:00", NIGHTLY, [utc(2026, 11, 1, 2)]),
+        ("2026-11-01T02:01", "2026-11-03T01:59", NIGHTLY, [utc(2026, 11, 2, 2)]),
+        ("2026-11-01", "2026-11-01", "0 */8 * * *", [utc(2026, 11, 1), utc(2026, 11, 1, 8), utc(2026, 11, 1, 16)]),
+        ("2026-11-01", "2026-11-30", "0 0 * * MON", [utc(2026, 11, day) for day in (2, 9, 16, 23, 30)]),
+        ("2026-11-01", "2026-11-02", None, [utc(2026, 11, 1), utc(2026, 11, 2)]),
+    ],
+)
+def test_a_span_holds_every_slice_that_starts_in_it(
+    first: str, last: str, schedule: str | None, starts: list[datetime]
+) -> None:
+    assert [found.start for found in slices_within(first, last, schedule)] == starts
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "words"),
+    [
+        ("2026-11-02", "2026-11-01", "before the first"),
+        ("2026-11-01T03:00", "2026-11-01T04:00", "no slice starts in that time"),
+        ("soon", "2026-11-01", "cannot read"),
+        ("2026-11-01", "later", "cannot read"),
+    ],
+)
+def test_a_span_without_slices_is_refused(first: str, last: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        slices_within(first, last, NIGHTLY)

@@ -1,0 +1,135 @@
+"""Data named on the command line, as a DataFrame of the embedded engine: what it is, and how it is opened."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from batch_processing.errors import SourceUnreadable, UsageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Format = Literal["parquet", "csv", "jsonl", "delta"]
+
+_SUFFIXES: tuple[tuple[str, Format], ...] = (
+    (".parquet", "parquet"),
+    (".csv", "csv"),
+    (".csv.gz", "csv"),
+    (".jsonl", "jsonl"),
+    (".jsonl.gz", "jsonl"),
+    (".ndjson", "jsonl"),
+    (".ndjson.gz", "jsonl"),
+    (".json", "jsonl"),
+    (".json.gz", "jsonl"),
+)
+_KNOWN = (
+    "Parquet (.parquet), CSV (.csv, .csv.gz), JSON lines (.jsonl, .ndjson, .json, also .gz), or a Delta table's folder"
+)
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class DataPlace:
+    """Data that is there.
+
+    Attributes:
+        path: the file or folder.
+        format: what it holds.
+        files: the data files, sorted; empty for a Delta table, whose log names them.
+    """
+
+    path: Path
+    format: Format
+    files: tuple[Path, ...] = ()
+
+    @property
+    def types_are_inferred(self) -> bool:
+        """True where column types were found in the values and may be others tomorrow."""
+        return self.format in ("csv", "jsonl")
+
+
+def find_data(path: Path) -> DataPlace:
+    """Says what is at a path: by its suffix, by the files in a folder (hidden ones left out), or a Delta table.
+
+    Raises:
+        UsageError: nothing there, a folder without data files or with several formats, or an unknown format.
+    """
+    if (path / "_delta_log").is_dir():
+        return DataPlace(path, "delta")
+    if path.is_dir():
+        files = tuple(sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file, path)))
+    elif path.exists():
+        files = (path,)
+    else:
+        raise UsageError("there is no such data", where=str(path.absolute()), fix="name a local file or folder")
+    formats = {_format(file) for file in files}
+    if len(formats) == 1 and (found := formats.pop()) is not None:
+        return DataPlace(path, found, files)
+    names = ", ".join(file.name for file in files[:_NAMED]) + (", ..." if len(files) > _NAMED else "")
+    raise UsageError(
+        "the folder holds no data files" if not files else "the format of the data is not clear",
+        where=str(path),
+        found=names or "nothing",
+        fix=f"give one of: {_KNOWN}" + ("; a folder holds files of one format" if path.is_dir() else ""),
+    )
+
+
+@contextmanager
+def open_data(place: DataPlace) -> Iterator[DataFrame]:
+    """Opens data on an embedded engine that ends with the block, and so does the DataFrame.
+
+    Raises:
+        SourceUnreadable: an empty, damaged or unreadable file or table.
+        EngineError: the engine did not start.
+    """
+    from batch_processing.settings.models import EngineSpec
+    from batch_processing.spark.session import Engine
+
+    with tempfile.TemporaryDirectory(prefix="batchctl-") as name:
+        folder = Path(name)
+        readable = _readable(place, folder)
+        with Engine.open(EngineSpec(), project_root=Path.cwd(), workdir=folder) as engine:
+            yield _read(engine.session, readable, place)
+
+
+def _readable(place: DataPlace, folder: Path) -> Path:
+    """A path that the engine reads as it is written: a user's may hold what an engine takes for a pattern."""
+    if place.format in ("csv", "jsonl"):
+        from batch_processing.sources.undeclared import land_undeclared
+
+        return land_undeclared(place.files, format=place.format, folder=folder)
+    if empty := next((file for file in place.files if file.stat().st_size == 0), None):
+        raise SourceUnreadable("the file is empty", where=str(empty), fix="give a file with data")
+    link = folder / ("data.parquet" if place.path.is_file() else "data")
+    link.symlink_to(place.path.resolve())
+    return link
+
+
+def _read(spark: SparkSession, readable: Path, place: DataPlace) -> DataFrame:
+    from pyspark.errors import PySparkException
+
+    try:
+        df = spark.read.format("delta" if place.format == "delta" else "parquet").load(str(readable))
+        _ = df.schema  # the engine looks at the files here, not before
+    except PySparkException as error:
+        raise SourceUnreadable(
+            f"the data cannot be read as {'a Delta table' if place.format == 'delta' else 'Parquet'}",
+            where=str(place.path),
+            found=type(error).__name__,
+            fix="check that it is complete and not damaged",
+        ) from error
+    return df
+
+
+def _format(file: Path) -> Format | None:
+    name = file.name.lower()
+    return next((found for suffix, found in _SUFFIXES if name.endswith(suffix)), None)
+
+
+def _hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith((".", "_")) and "=" not in part for part in file.relative_to(folder).parts)

@@ -1,0 +1,202 @@
+"""Text files without a declared schema: their column types are found in all their values, and they land as Parquet.
+
+A CSV file is read as text by the reader that pipelines use, then each column takes the narrowest type that every value
+of it has. A number with leading zeros, or of more than 18 digits, stays text: as a number it would be another value.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+from pydantic import ValidationError
+
+from batch_processing.errors import SourceUnreadable
+from batch_processing.settings.models import SourceSpec
+from batch_processing.sources.files import extract_files, file_facts
+from batch_processing.sources.opening import check_text, open_bytes
+
+TextFormat = Literal["csv", "jsonl"]
+
+_DELIMITERS = (",", ";", "\t", "|")
+_HEADER_BYTES = 1 << 20
+_MEMORY = "1GB"
+_INTEGER = "regexp_full_match({c}, '-?(0|[1-9][0-9]{{0,17}})')"
+_FRACTION = (
+    r"regexp_full_match({c}, '[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?')"
+    r" AND NOT regexp_matches({c}, '^[+-]?(0[0-9]|[0-9]{{19}})') AND isfinite(try_cast({c} AS DOUBLE))"
+)
+_INSTANT = (
+    r"regexp_full_match({c}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?"
+    r"(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)?') AND try_cast({c} AS TIMESTAMPTZ) IS NOT NULL"
+)
+_CANDIDATES = {
+    "BOOLEAN": "lower({c}) IN ('true', 'false')",
+    "BIGINT": _INTEGER,
+    "DOUBLE": _FRACTION,
+    "DATE": "regexp_full_match({c}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') AND try_cast({c} AS DATE) IS NOT NULL",
+    "TIMESTAMPTZ": _INSTANT,
+}
+"""Type -> whether a text is one, narrowest first. An instant without a zone counts as UTC."""
+_JSON_TYPES = {
+    "TIMESTAMP": "TIMESTAMPTZ",
+    "HUGEINT": "DECIMAL(38,0)",
+    "UHUGEINT": "VARCHAR",
+    "UBIGINT": "DECIMAL(20,0)",
+}
+_JSON_AS_TEXT = ('"NULL"', "JSON", "UUID", "TIME", "TIME WITH TIME ZONE", "INTERVAL", "BLOB", "BIT")
+_LINE = re.compile(r"\bline (\d+)")
+
+
+def land_undeclared(files: Sequence[Path], *, format: TextFormat, folder: Path) -> Path:
+    """Lands text files of one kind as one Parquet file.
+
+    Args:
+        files: plain or `.gz`. CSV files need a header line, all the same one.
+        format: what they hold.
+        folder: an empty folder for what is made.
+
+    Returns:
+        The Parquet file. Columns are `boolean`, `bigint`, `double`, `date`, `timestamp` (UTC) or
+        `string`; of JSON lines also what is nested.
+
+    Raises:
+        SourceUnreadable: an empty or damaged file, no rows, a record that cannot be read, a header
+            that names no columns.
+        SourceSchemaError: files with other columns than the first.
+    """
+    for file in files:
+        if file.stat().st_size == 0:
+            raise SourceUnreadable("the file is empty", where=str(file), fix="give a file with data")
+    return _land_csv(files, folder) if format == "csv" else _land_json_lines(files, folder)
+
+
+def _land_csv(files: Sequence[Path], folder: Path) -> Path:
+    delimiter, names = _header(files[0])
+    facts = file_facts([str(file) for file in files])
+    landed = extract_files(facts, source="data", spec=_as_text(files[0], delimiter, names), folder=folder / "text")
+    if landed.rejected:
+        raise SourceUnreadable(
+            f"{landed.rejected:,} of {landed.read:,} records cannot be read as CSV",
+            where=str(files[0]) if len(files) == 1 else f"{len(files)} files beside {files[0]}",
+            found=_first_reject(landed.reject_files),
+            fix="correct the records, or declare a source with a schema: a pipeline keeps such records as rejects",
+        )
+    if not landed.landed:
+        raise SourceUnreadable(
+            "there are no rows, so the columns have no types", where=str(files[0]), found="a header line alone"
+        )
+    with _database() as database:
+        texts = database.read_parquet(list(landed.files))
+        tests = [_all_are(test, name) for name in names for test in _CANDIDATES.values()]
+        (found,) = texts.aggregate(", ".join(tests)).fetchall()
+        casts = [f"{_cast(name, found[i * len(_CANDIDATES) :])} AS {_quoted(name)}" for i, name in enumerate(names)]
+        return _write(texts.project(", ".join(casts)), folder)
+
+
+def _all_are(test: str, name: str) -> str:
+    """An aggregate: whether all values of a column pass a test; null where it has none."""
+    column = _quoted(name)
+    return f"bool_and({test.format(c=column)}) FILTER (WHERE {column} IS NOT NULL)"
+
+
+def _cast(name: str, verdicts: Sequence[bool | None]) -> str:
+    """The column in the first type that all its values have; text where it has none, or no value at all."""
+    kinds = [kind for kind, verdict in zip(_CANDIDATES, verdicts, strict=False) if verdict]
+    return f"CAST({_quoted(name)} AS {kinds[0]})" if kinds else _quoted(name)
+
+
+def _header(file: Path) -> tuple[str, tuple[str, ...]]:
+    """The delimiter that is most in the header line, and the names there."""
+    with open_bytes(str(file)) as source:
+        start = source.read(_HEADER_BYTES)
+    check_text(start, str(file))
+    try:
+        text = start.decode("utf-8-sig", "strict" if len(start) < _HEADER_BYTES else "ignore")
+    except UnicodeDecodeError as error:
+        raise SourceUnreadable("the file is not UTF-8 text", where=str(file), fix="give it as UTF-8") from error
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max(_DELIMITERS, key=first.count)
+    names = tuple(next(csv.reader(io.StringIO(text), delimiter=delimiter), []))
+    lowered = [name.lower() for name in names]
+    if not names or not all(name.strip() for name in names) or len(set(lowered)) != len(lowered):
+        raise SourceUnreadable(
+            "the first line does not name the columns",
+            where=str(file),
+            found=f"{len(names)} names, {sum(not name.strip() for name in names)} of them empty, "
+            f"{len(lowered) - len(set(lowered))} twice",
+            fix="put a header line with one distinct name per column first",
+        )
+    return delimiter, names
+
+
+def _as_text(file: Path, delimiter: str, names: Sequence[str]) -> SourceSpec:
+    try:
+        return SourceSpec.model_validate(
+            {
+                "files": {"path": "undeclared", "format": "csv", "delimiter": delimiter},
+                "schema": dict.fromkeys(names, "string"),
+            }
+        )
+    except ValidationError as error:
+        found = "; ".join(str(problem["msg"]) for problem in error.errors(include_input=False, include_url=False))
+        raise SourceUnreadable(
+            "the header names a column that cannot be one", where=str(file), found=found, fix="rename the column"
+        ) from error
+
+
+def _first_reject(files: Sequence[str]) -> str:
+    with _database() as database:
+        query = "SELECT _source_file, _source_row, error FROM read_parquet($1) ORDER BY 1, 2 LIMIT 1"
+        first = database.execute(query, [list(files)]).fetchone()
+    return f"the first is record {first[1]} of {Path(first[0]).name}: {first[2]}" if first else ""
+
+
+def _land_json_lines(files: Sequence[Path], folder: Path) -> Path:
+    links = folder / "links"
+    links.mkdir(parents=True)
+    for number, file in enumerate(files):  # a name may hold what the reader takes for a pattern
+        suffix = ".jsonl.gz" if file.name.lower().endswith(".gz") else ".jsonl"
+        (links / f"{number:06d}{suffix}").symlink_to(file.resolve())
+    with _database() as database:
+        try:
+            records = database.read_json(
+                sorted(map(str, links.iterdir())), format="newline_delimited", records="true", sample_size=-1
+            )
+            pairs = zip(records.columns, records.types, strict=True)
+            columns = [_json_column(name, str(kind)) for name, kind in pairs]
+            return _write(records.project(", ".join(columns)), folder)
+        except duckdb.Error as error:
+            line = _LINE.search(str(error))  # the rest of the text may quote the data
+            raise SourceUnreadable(
+                "the file cannot be read as JSON lines",
+                where=str(files[0]) if len(files) == 1 else f"{len(files)} files beside {files[0]}",
+                found=f"something else near line {line[1]}" if line else type(error).__name__,
+                fix="write one JSON object per line, UTF-8",
+            ) from error
+
+
+def _json_column(name: str, kind: str) -> str:
+    wanted = "VARCHAR" if kind in _JSON_AS_TEXT else _JSON_TYPES.get(kind)
+    return f"CAST({_quoted(name)} AS {wanted}) AS {_quoted(name)}" if wanted else _quoted(name)
+
+
+def _write(rows: duckdb.DuckDBPyRelation, folder: Path) -> Path:
+    target = folder / "data.parquet"
+    rows.to_parquet(str(target))
+    return target
+
+
+def _database() -> duckdb.DuckDBPyConnection:
+    database = duckdb.connect()
+    database.execute(f"SET memory_limit = '{_MEMORY}'; SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+    return database
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
