@@ -1,4 +1,4 @@
-"""A real Airflow with its own home: scheduler, DAG processor, triggerer, API server (helper `started_airflow`)."""
+"""A real Airflow with its own home: scheduler, DAG processor, triggerer, API server (`started_airflow`)."""
 
 from __future__ import annotations
 

@@ -71,11 +71,15 @@ def check_command(request: CheckRequest) -> int:
     # What is wrong with the call is told before the engine starts.
     place = find_data(request.data)
     suite, checks = _rules(request.suite, request.checks)
+    if request.data_docs is not None:
+        from batch_processing.quality.gx import require_site_folder
+
+        require_site_folder(request.data_docs)
     with open_data(place) as df:
         verdict = _judge(df, request, suite, checks)
     written = _write(request, verdict)
     if request.as_json:
-        sys.stdout.write(json.dumps(verdict_object(verdict), ensure_ascii=False, default=str) + "\n")
+        sys.stdout.write(_strict_json(verdict_object(verdict)) + "\n")
     else:
         _print(output_console(), request, verdict, written)
     return verdict.exit_code
@@ -95,6 +99,12 @@ def verdict_object(verdict: Verdict) -> dict[str, Any]:
         "rules": [_rule_object(rule) for result in verdict.results for rule in result.rules],
         "gx_result": verdict.gx_result,
     }
+
+
+def _strict_json(value: dict[str, Any]) -> str:
+    """JSON that every reader takes: NaN and infinities, which an observed value can be, become text."""
+    loose = json.dumps(value, default=str)
+    return json.dumps(json.loads(loose, parse_constant=str), ensure_ascii=False, allow_nan=False)
 
 
 def _rule_object(rule: RuleResult) -> dict[str, Any]:

@@ -85,6 +85,10 @@ RuleOption = Annotated[
 ]
 RawOption = Annotated[bool, typer.Option("--raw", help="The values themselves.")]
 
+DataArgument = Annotated[
+    Path, typer.Argument(metavar="DATA", help="A Parquet, CSV or JSON lines file, a folder of them, or a Delta table.")
+]
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -301,10 +305,7 @@ def quarantine_export(
 
 @app.command()
 def check(
-    data: Annotated[
-        Path,
-        typer.Argument(metavar="DATA", help="A Parquet, CSV or JSON lines file, a folder of them, or a Delta table."),
-    ],
+    data: DataArgument,
     suite: Annotated[
         str, typer.Option("--suite", metavar="NAME", help="A suite's name in gx/expectations, or its file.")
     ],
@@ -327,24 +328,13 @@ def check(
     """
     from batch_processing.cli.check import CheckRequest, check_command
 
-    request = CheckRequest(
-        data,
-        suite,
-        threshold=threshold,
-        checks=tuple(checks or ()),
-        as_json=as_json,
-        html=html,
-        data_docs=data_docs,
-    )
+    request = CheckRequest(data, suite, threshold, tuple(checks or ()), as_json, html, data_docs)
     return check_command(request)
 
 
 @app.command()
 def profile(
-    data: Annotated[
-        Path,
-        typer.Argument(metavar="DATA", help="A Parquet, CSV or JSON lines file, a folder of them, or a Delta table."),
-    ],
+    data: DataArgument,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="The suite to write, a new .json file.")
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -35,6 +36,6 @@ def profile_command(data: Path, *, output: Path, name: str | None) -> int:
     lines = [f"{count} rules from {number(draft.rows)} rows in {output}"]
     if draft.left_out:
         lines.append(f"Tried, and does not hold: {', '.join(draft.left_out)}")
-    lines.append(f"Review it, then: batchctl check {data} --suite {output}")
+    lines.append(f"Review it, then: batchctl check {shlex.quote(str(data))} --suite {shlex.quote(str(output))}")
     sys.stdout.write("\n".join(lines) + "\n")
     return 0

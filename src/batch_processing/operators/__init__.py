@@ -1,1 +1,1 @@
-"""Airflow's operators, one module per box of the flow, and the seed's public functions beside them."""
+"""Airflow's operators, one module per box of the flow; beside them functions for use without a declaration."""

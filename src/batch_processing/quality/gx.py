@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batch_processing.errors import CheckError, StorageError
+from batch_processing.errors import CheckError, StorageError, UsageError
 from batch_processing.quality.suite import ExpectationConfig
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _INDEX = "batch_processing_index"
 _LIMIT = 300
+_SITE = ("index.html", "static", "validations", "expectations")
 _NO_FILE_NAME = re.compile(r"[^\w.-]")
 
 
@@ -70,15 +71,17 @@ def build_data_docs(result: Mapping[str, Any], *, name: str, folder: Path) -> Pa
     Args:
         result: an `ExpectationSuiteValidationResult` as JSON, as `Validated.gx_result` is.
         name: what was judged, for the page's title.
-        folder: where the site goes; pages of earlier validations there stay, the index lists this one.
+        folder: where the site goes: a new or empty folder, or an earlier site, which is replaced.
 
     Returns:
         The site's `index.html`.
 
     Raises:
+        UsageError: a folder with other files: GX would delete them.
         StorageError: the folder cannot be written.
         CheckError: GX cannot render the result.
     """
+    require_site_folder(folder)
     site = folder.absolute()
     try:
         site.mkdir(parents=True, exist_ok=True)
@@ -96,6 +99,25 @@ def build_data_docs(result: Mapping[str, Any], *, name: str, folder: Path) -> Pa
             "Great Expectations could not build Data Docs", where=str(site), found=type(error).__name__
         ) from error
     return site / "index.html"
+
+
+def require_site_folder(folder: Path) -> None:
+    """Refuses a folder for Data Docs that holds anything else: GX empties the folder before it builds.
+
+    Raises:
+        UsageError: a file, or a folder with other files.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("Data Docs go into a folder", where=str(folder), found="a file", fix="name a new folder")
+    if not folder.is_dir():
+        return
+    if others := sorted(path.name for path in folder.iterdir() if path.name not in _SITE):
+        raise UsageError(
+            "the folder for Data Docs holds other files",
+            where=str(folder),
+            found=f"{others[0]}" + (f" and {len(others) - 1} more" if len(others) > 1 else ""),
+            fix="name a new or empty folder",
+        )
 
 
 def _render_docs(result: Mapping[str, Any], name: str, site: Path) -> None:

@@ -11,7 +11,7 @@ from batch_processing.results import Outcome, QualityResult
 
 _SENTENCES = {
     Outcome.PASS: "Every row holds every critical rule.",
-    Outcome.PASS_WITH_QUARANTINE: "Some rows broke a critical rule, fewer than the threshold tolerates.",
+    Outcome.PASS_WITH_QUARANTINE: "Some rows broke a critical rule, no more than the threshold tolerates.",
     Outcome.FAIL: "The data did not pass.",
     Outcome.ERROR: "Something could not be judged, so there is no verdict on the data.",
 }

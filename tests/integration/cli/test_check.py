@@ -192,6 +192,16 @@ def test_wrong_use_is_exit_2(command: Command, arguments: tuple[str, ...], words
     assert words in err
 
 
+def test_the_object_is_strict_json_also_where_a_value_is_infinite(command: Command) -> None:
+    write(pa.table({"id": [1, 2], "amount": [1.0, float("inf")]}), "a.parquet")
+    rule = {"type": "expect_column_max_to_be_between", "kwargs": {"column": "amount", "min_value": 0}}
+    Path("max.json").write_text(json.dumps({"name": "max", "expectations": [rule]}))
+    code, out, _ = command("check", "a.parquet", "--suite", "max.json", "--json")
+    assert code == 0
+    found = json.loads(out, parse_constant=pytest.fail)
+    assert found["gx_result"]["results"][0]["result"]["observed_value"] == "Infinity"
+
+
 def test_a_folder_holds_files_of_one_format(command: Command) -> None:
     write(orders(), "in/a.parquet")
     write(orders(), "in/b.parquet")
@@ -278,15 +288,23 @@ def test_profile_refuses_what_it_cannot_use(command: Command) -> None:
     assert not Path("s.json").exists()
 
 
-def test_data_docs_show_the_stored_result_and_keep_earlier_pages(command: Command) -> None:
-    suite = json.dumps({"name": "all / of it", "expectations": [NOT_NULL, POSITIVE]})
-    Path("it.json").write_text(suite)
-    for name in ("a [1]*.parquet", "b.parquet"):
+def test_data_docs_show_the_stored_result_and_replace_an_earlier_site(command: Command) -> None:
+    Path("it.json").write_text(json.dumps({"name": "all / of it", "expectations": [NOT_NULL, POSITIVE]}))
+    for name, page_name in (("a [1]*.parquet", "a__1__.parquet.html"), ("b.parquet", "b.parquet.html")):
         write(orders(bad=6), name)
         code, out, _ = command("check", name, "--suite", "it.json", "--data-docs", "docs")
         assert code == 1
         assert "docs/index.html" in out
-    pages = sorted(Path("docs/validations").rglob("*.html"), key=lambda page: page.name)
-    assert [page.name for page in pages] == ["a__1__.parquet.html", "b.parquet.html"]
-    assert "77.25" not in "".join(page.read_text() for page in pages)
-    assert str(pages[1].relative_to("docs")) in Path("docs/index.html").read_text()
+        (page,) = Path("docs/validations").rglob("*.html")
+        assert page.name == page_name
+        assert "77.25" not in page.read_text()
+        assert str(page.relative_to("docs")) in Path("docs/index.html").read_text()
+
+
+def test_data_docs_never_empty_a_folder_of_other_files(command: Command) -> None:
+    name = write(orders(), "a.parquet")
+    for folder in (".", name):
+        code, _, err = command("check", name, "--suite", "orders", "--data-docs", folder)
+        assert code == 2
+        assert "Data Docs" in err
+    assert Path(name).is_file()

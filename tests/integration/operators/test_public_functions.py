@@ -1,4 +1,4 @@
-"""The seed's own example, with the functions it names, in a fresh interpreter."""
+"""A pipeline written by hand with the public functions, in a fresh interpreter."""
 
 from __future__ import annotations
 
