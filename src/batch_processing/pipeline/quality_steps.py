@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
+_FAILED = "Data validation failed"
+
+
 def validate(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
     """Judges every source, quarantines its bad rows, then lets the gate decide.
 
@@ -140,8 +143,8 @@ def _judge_source(ctx: RunContext, name: str) -> SourceVerdict:
     allow_empty = ctx.spec.sources[name].allow_empty or (spec is not None and spec.allow_empty)
     if spec is None:
         if landed == 0 and not allow_empty:
-            raise ValidationFailed(
-                f"Data validation failed: source {name} has no rows",
+            raise CheckError(
+                f"source {name} has no rows, so there is nothing to judge",
                 where=f"sources.{name}",
                 found="0 rows landed",
                 fix="look at its rejects in the report, or set allow_empty: true where no rows are normal",
@@ -251,8 +254,8 @@ def _require(results: list[QualityResult], ctx: RunContext) -> None:
         text = "; ".join(f"{result.dataset}: {result.message}" for result in errors)
         raise CheckError("a check could not run, so there is no verdict", where=where, found=text, fix=fix)
     if failed := [result for result in results if result.outcome is Outcome.FAIL]:
-        text = "; ".join(f"{result.dataset}: {result.message}" for result in failed)
-        raise ValidationFailed("Data validation failed", where=where, found=text, fix=fix)
+        text = "; ".join(f"{result.dataset}: {result.message.removeprefix(_FAILED + ': ')}" for result in failed)
+        raise ValidationFailed(_FAILED, where=where, found=text, fix=fix)
 
 
 def _custom_result(source: str, rows: int, rules: tuple[RuleResult, ...]) -> QualityResult:

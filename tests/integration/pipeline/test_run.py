@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -162,3 +163,15 @@ def test_a_step_run_again_finds_its_work_unless_the_users_code_has_changed(proje
         linecache.clearcache()
         execute_step(ctx, validate, attempt=3)
         assert ctx.manifests.need("validate", ValidateManifest).sources["orders"].quarantined == 1
+
+
+def test_a_source_without_rows_is_never_a_pass_unless_that_is_declared(project: SmallProject) -> None:
+    with sqlite3.connect(project.root / "crm.db") as crm:
+        crm.execute("DELETE FROM customers")
+    crm.close()
+    result = project.run()
+    assert (result.outcome, result.exit_code) == (Outcome.ERROR, 3)
+    assert "customers has no rows" in result.error
+    assert not project.table.exists()
+    project.declaration["sources"]["customers"]["allow_empty"] = True
+    assert project.run().outcome is Outcome.PASS
