@@ -62,7 +62,8 @@ def test_a_master_gets_a_server_for_the_run_that_is_gone_after_it(
     assert (result.outcome, result.error) == (Outcome.PASS_WITH_QUARANTINE, "")
     assert [step.step for step in result.steps if "engine" in step.step] == ["start_engine", "stop_engine"]
     assert _seen(project, result) == seen
-    project.write_transform("def transform(spark, inputs):\n    raise RuntimeError('no')\n")
+    (project.root / "broken_job.py").write_text("def transform(spark, inputs):\n    raise RuntimeError('no')\n")
+    project.declaration["transform"] = "broken_job:transform"
     failed = project.run(day="2026-11-03")
     assert failed.outcome is Outcome.ERROR
     assert failed.steps[-1].step == "stop_engine"

@@ -205,7 +205,7 @@ def _run_transform(ctx: RunContext, params: dict[str, str]) -> DataFrame:
         )
     from batch_processing.delta_lake.engine_errors import engine_failures
 
-    with engine_failures(f"the transform {name}", where=name):
+    with engine_failures(f"the transform {name}", where=name, planning=True):
         columns = frame.columns
     if missing := [column for column in ctx.spec.target.partition_by if column not in columns]:
         raise TransformError(

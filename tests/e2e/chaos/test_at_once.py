@@ -103,7 +103,8 @@ def _append(root: str, writer: int, commits: int, changes: tuple[str, ...], coll
 
 def write_together(root: Path, *, writers: int, commits: int, changes: tuple[str, ...] = ()) -> int:
     """Commits from several processes at once, each slice under its own name. None may be lost; gives the collisions."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.unit.delta_lake.files", "batch_processing.delta_lake.publish"])
     collided = context.Value("i", 0)
     started = [
         context.Process(target=_append, args=(str(root), number, commits, changes, collided))

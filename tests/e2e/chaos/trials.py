@@ -7,7 +7,6 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,13 +103,12 @@ class Trials:
     def _run_again(self, world: SmallProject, scene: Scene, killed: Ending, ways: tuple[str, ...]) -> list[str]:
         found = []
         for number, way in enumerate(ways):
-            again: Callable[[], list[str]] = lambda way=way: self._go_on(world, scene, killed, way)  # type: ignore[misc]  # noqa: E731
             if number == len(ways) - 1:
-                found += again()
-            else:
-                with kept(world):
-                    found += again()
-        shutil.rmtree(world.root)
+                found += self._go_on(world, scene, killed, way)
+                continue
+            with kept(world):
+                found += self._go_on(world, scene, killed, way)
+        shutil.rmtree(world.root, ignore_errors=True)
         return found
 
     def _go_on(self, world: SmallProject, scene: Scene, killed: Ending, way: str) -> list[str]:

@@ -470,3 +470,15 @@ def test_a_thousand_files_are_one_commit(tmp_path: Path) -> None:
     made = publish(many, mode="append", app_id="a", generation=1, metadata={})
     assert (made.rows, len(made.files)) == (1000, 1000)
     assert DeltaTable(tmp_path).to_pyarrow_table().num_rows == 1000
+
+
+def test_a_fence_that_raises_stops_the_commit(tmp_path: Path) -> None:
+    put(tmp_path, [1])
+
+    def late() -> None:
+        raise UsageError("too late")
+
+    with pytest.raises(UsageError, match="too late"):
+        put(tmp_path, [2], app="s2", fence=late)
+    assert ids_of(tmp_path) == [1]
+    assert put(tmp_path, [2], app="s2", fence=lambda: None).version == 1
