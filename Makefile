@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install demo flights up test check unit format system spark clean
+.PHONY: help install demo flights up test check unit chaos format system spark clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ system: ## Debian packages that the tests need (installs them where run as root)
 
 test: system install spark check ## every test: check, then unit, integration, dags and e2e
 	$(BIN)/python -m pytest
+
+chaos: system install ## kill runs at every point, in every mode, and at random; writes docs/fault_tolerance.md
+	$(BIN)/python -m tests.e2e.chaos.sweep --write $(ARGS)
 
 format: install ## lay the code out
 	$(BIN)/ruff check --fix && $(BIN)/ruff format

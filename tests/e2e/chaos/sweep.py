@@ -90,8 +90,9 @@ def _named_jobs(trials: Trials, options: argparse.Namespace) -> Iterator[Job]:
             points |= dict.fromkeys(MERGE_POINTS)
         for number, point in enumerate(points):
             if options.point in point:
-                # A Spark server writes on for a while after its client's death: the world cannot be kept and put back.
-                ways = ("run", "retry") if not options.engine else (("run", "retry")[number % 2],)
+                # A Spark server writes on for a while after its client's death: there a world cannot be kept.
+                both = not options.engine and scene == Scene(scenes[0].mode)
+                ways = ("run", "retry") if both else (("run", "retry")[number % 2],)
                 yield f"named point, {scene}", point, partial(trials.kill_at, point, scene, ways=ways)
 
 
