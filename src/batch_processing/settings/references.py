@@ -59,8 +59,20 @@ def _enter(root: Path, module_name: str) -> None:
         _active_root[:] = [place]
     if place not in sys.path:
         sys.path.append(place)
+    _drop_namesake(module_name.partition(".")[0], root)
     if module_name not in sys.modules:
         importlib.invalidate_caches()
+
+
+def _drop_namesake(top: str, root: Path) -> None:
+    """Forgets a loaded module of that name that is not a library's, where the project has one of its own."""
+    file = getattr(sys.modules.get(top), "__file__", None)
+    if file is None or _is_under(top, root) or not ((root / f"{top}.py").is_file() or (root / top).is_dir()):
+        return
+    if any(Path(file).is_relative_to(prefix) for prefix in (sys.prefix, sys.base_prefix)):
+        return
+    for loaded in [key for key in sys.modules if key == top or key.startswith(f"{top}.")]:
+        del sys.modules[loaded]
 
 
 def _leave(other: str) -> None:

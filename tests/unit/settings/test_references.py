@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,17 @@ def test_two_projects_with_equal_module_names_stay_apart(tmp_path: Path) -> None
     found = [load_reference("mychecks:WHO", root=root, what="check") for root in (one, two, one)]
     assert found == ["one", "two", "one"]
     assert str(two) not in sys.path
+
+
+def test_a_module_of_the_same_name_from_elsewhere_does_not_stand_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = project(tmp_path / "elsewhere", namesake_b="WHO = 'another'\n")
+    monkeypatch.syspath_prepend(str(elsewhere))
+    importlib.import_module("namesake_b")
+    monkeypatch.undo()
+    own = project(tmp_path / "own", namesake_b="WHO = 'own'\n")
+    assert load_reference("namesake_b:WHO", root=own, what="check") == "own"
 
 
 @pytest.mark.parametrize(
