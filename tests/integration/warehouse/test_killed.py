@@ -8,15 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from batch_processing.errors import WarehouseError
-from tests.integration.warehouse.warehouses import DuckDbFile, PostgresSchema, Warehouse
+from tests.integration.warehouse.warehouses import DuckDbFile, Warehouse
 from tests.unit.warehouse.publishing import day, delta_table, orders
 
 _LOAD = """
@@ -65,18 +63,6 @@ load(
 if job["moment"] == "end":
     die()
 """
-
-
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
-    if request.param == "duckdb":
-        yield DuckDbFile(tmp_path / "warehouse.duckdb")
-        return
-    server = request.getfixturevalue("postgres")
-    schema = f"t_{uuid.uuid4().hex[:12]}"
-    server.execute(f"CREATE SCHEMA {schema}")
-    yield PostgresSchema(server, schema)
-    server.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
 @pytest.mark.parametrize(

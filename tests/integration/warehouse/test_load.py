@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -18,20 +16,8 @@ import pytest
 
 from batch_processing.errors import LedgerError, StorageError, TableError, WarehouseRefused
 from batch_processing.results import Published
-from tests.integration.warehouse.warehouses import DuckDbFile, PostgresSchema, Warehouse
+from tests.integration.warehouse.warehouses import Warehouse
 from tests.unit.warehouse.publishing import Table, day, delta_table, orders
-
-
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
-    if request.param == "duckdb":
-        yield DuckDbFile(tmp_path / "warehouse.duckdb")
-        return
-    server = request.getfixturevalue("postgres")
-    schema = f"t_{uuid.uuid4().hex[:12]}"
-    server.execute(f"CREATE SCHEMA {schema}")
-    yield PostgresSchema(server, schema)
-    server.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
 def ids(warehouse: Warehouse, table: str = "orders") -> list[int]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from tests.integration.warehouse.warehouses import DuckDbFile, PostgresSchema, Warehouse, python
+from tests.integration.warehouse.warehouses import Warehouse, python
 from tests.unit.warehouse.publishing import delta_table
 
 _LOAD = """
@@ -36,18 +34,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 _GROWTH_MB = 300
 """The larger load's rows take 850 MB as Arrow; DuckDB's buffers may grow up to its limit."""
-
-
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
-    if request.param == "duckdb":
-        yield DuckDbFile(tmp_path / "warehouse.duckdb")
-        return
-    server = request.getfixturevalue("postgres")
-    schema = f"t_{uuid.uuid4().hex[:12]}"
-    server.execute(f"CREATE SCHEMA {schema}")
-    yield PostgresSchema(server, schema)
-    server.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
 @pytest.mark.slow
