@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -72,6 +72,64 @@ def found_in_sets(kind: str, outside: int, absent: int, *, judged: int) -> Findi
     return Finding(success, judged=vacuous, result=result, message="; ".join(parts))
 
 
+def found_quantiles(observed: Sequence[float | None], ranges: Mapping[str, Any], *, judged: int) -> Finding:
+    """The verdict of `expect_column_quantile_values_to_be_between`; bounds hold within 1 in 10,000, as in GX.
+
+    Args:
+        observed: one quantile per entry of `ranges["quantiles"]`; None where there is no value.
+        ranges: `quantiles` and `value_ranges`.
+        judged: the values they were made of.
+    """
+    held = [_in_range(value, *bounds) for value, bounds in zip(observed, ranges["value_ranges"], strict=True)]
+    shown = {"quantiles": list(ranges["quantiles"]), "values": list(observed)}
+    first = next((index for index, good in enumerate(held) if not good), None)
+    message = ""
+    if first is not None:
+        low, high = ranges["value_ranges"][first]
+        bounds = _range({"min_value": low, "max_value": high})
+        message = f"the quantile {ranges['quantiles'][first]} is {observed[first]}, expected {bounds}"
+    result = {"observed_value": shown, "details": {"success_details": held}}
+    return Finding(first is None, observed=shown, judged=judged, result=result, message=message)
+
+
+def found_most_common(ties: list[Any], allowed: list[Any], *, ties_okay: bool, shown: int) -> Finding:
+    """The verdict of `expect_column_most_common_value_to_be_in_set`.
+
+    Args:
+        ties: the values that occur most often, those in the set first.
+        allowed: the set. Values equal as in Python, as GX compares them: text is no date.
+        ties_okay: one of them in the set is enough.
+        shown: values that the result lists at most.
+    """
+    inside = [value for value in ties if value in allowed]
+    success = bool(inside) and (ties_okay or len(ties) == 1)
+    listed = [json_value(value) for value in sorted(ties[:shown], key=lambda value: (value != value, value))]
+    message = "" if success else _most_common_message(len(ties), len(inside), shown)
+    return Finding(success, observed=listed, judged=len(ties), result={"observed_value": listed}, message=message)
+
+
+def _most_common_message(ties: int, inside: int, shown: int) -> str:
+    if not ties:
+        return "there is no most common value (nothing to count)"
+    if ties == 1:
+        return "the most common value is not in the set"
+    count = f"more than {shown}" if ties > shown else f"{ties}"
+    return f"{count} values are the most common, {f'{inside} of them' if inside else 'none'} in the set"
+
+
+def _in_range(value: float | None, low: float | None, high: float | None) -> bool:
+    if value is None:
+        return False
+    bottom, top = -math.inf if low is None else float(low), math.inf if high is None else float(high)
+    return _close(value, bottom) or _close(value, top) or bottom <= value <= top
+
+
+def _close(value: float, bound: float) -> bool:
+    if math.isinf(value) or math.isinf(bound):
+        return value == bound
+    return abs(value - bound) <= 1e-8 + 1e-4 * abs(bound)
+
+
 def json_value(value: Any) -> Any:
     """A measured value as JSON has it."""
     if isinstance(value, Decimal):
@@ -84,8 +142,13 @@ def json_value(value: Any) -> Any:
 
 
 def _aligned(bound: object, observed: object) -> Any:
-    """The bound in the observed value's own kind: dates against timestamps, and local time against offsets."""
+    """The bound in the observed value's own kind: dates against timestamps, and local time against offsets.
+
+    A bound of a decimal is what is written, as a person reads it: 18.89, and not the nearest double, which is above it.
+    """
     found = parse_bound(bound)
+    if isinstance(observed, Decimal) and isinstance(found, float) and math.isfinite(found):
+        return Decimal(repr(found))
     if isinstance(observed, datetime) and isinstance(found, date):
         moment = found if isinstance(found, datetime) else datetime(found.year, found.month, found.day)  # noqa: DTZ001 -- Spark gives timestamps in local time without zone
         return moment.astimezone().replace(tzinfo=None) if moment.tzinfo and not observed.tzinfo else moment

@@ -13,8 +13,8 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql import types as spark_types
 from pyspark.sql.types import ByteType, DoubleType, FloatType, IntegerType, LongType, NumericType, ShortType
 
-from batch_processing.quality.aggregate_findings import found_between, found_equal, found_in_sets
-from batch_processing.quality.frames import Domain, Frame
+from batch_processing.quality.aggregate_findings import found_between, found_equal, found_in_sets, found_quantiles
+from batch_processing.quality.frames import Domain, Frame, quoted
 from batch_processing.quality.predicates import key_count
 from batch_processing.quality.rules import CannotCompile, Finding, Measure, Rule, Values
 from batch_processing.quality.suite import ExpectationConfig
@@ -36,6 +36,8 @@ def compile_table_rule(config: ExpectationConfig, frame: Frame) -> Rule:
         return _rule(config, lambda _: finding)
     if config.type in _STATISTICS:
         return _statistic(config, frame)
+    if config.type == "expect_column_quantile_values_to_be_between":
+        return _quantiles(config, frame)
     if config.type.startswith("expect_table_row_count"):
         return _row_count(config)
     if config.type.startswith("expect_column_distinct_values"):
@@ -63,15 +65,44 @@ def _statistic(config: ExpectationConfig, frame: Frame) -> Rule:
     if label not in ("min", "max") and not isinstance(frame.type_of(name), NumericType):
         kind = frame.type_of(name).simpleString()
         raise CannotCompile(f"column {name!r} is {kind}, and the {label} of it is not defined; it needs a number")
-    value = Measure(f"{label}|{name}|{domain.text}", make(domain.within(column), frame, name))
-    present = domain.count(f"present|{name}", column.isNotNull())
+    value = Measure(
+        f"{label}|{name}|{domain.text}",
+        make(domain.within(column), frame, name),
+        from_statistics=label in ("min", "max") and not domain.text and not frame.is_floating(name),
+    )
+    present = domain.present(name, column)
     return _rule(config, lambda v: found_between(v[value.key], config.kwargs, judged=v[present.key]), value, present)
+
+
+def _quantiles(config: ExpectationConfig, frame: Frame) -> Rule:
+    """GX takes approxQuantile without error, which is the element of rank ceil(q * n): percentile_disc."""
+    domain, name, ranges = Domain(config.kwargs), config.kwargs["column"], config.kwargs["quantile_ranges"]
+    column = frame.column(name)
+    if not isinstance(frame.type_of(name), NumericType):
+        kind = frame.type_of(name).simpleString()
+        raise CannotCompile(f"column {name!r} is {kind}, and quantiles of it are not defined; it needs a number")
+    quoted_name = quoted(name) if name in frame.columns else name
+    number = domain.within_sql(f"nanvl(CAST({quoted_name} AS DOUBLE), CAST(NULL AS DOUBLE))")
+    measures = [
+        Measure(f"quantile {q!r}|{name}|{domain.text}", F.expr(_percentile_disc(q, number)))
+        for q in map(float, ranges["quantiles"])
+    ]
+    present = domain.count(f"present|{name}", column.isNotNull())
+
+    def judge(values: Values) -> Finding:
+        return found_quantiles([values[m.key] for m in measures], ranges, judged=values[present.key])
+
+    return _rule(config, judge, *measures, present)
+
+
+def _percentile_disc(quantile: float, number: str) -> str:
+    return f"percentile_disc(CAST('{quantile!r}' AS DOUBLE)) WITHIN GROUP (ORDER BY {number})"
 
 
 def _counts(config: ExpectationConfig, frame: Frame) -> Rule:
     domain, name = Domain(config.kwargs), config.kwargs["column"]
     column = frame.column(name)
-    rows, present = domain.rows(), domain.count(f"present|{name}", column.isNotNull())
+    rows, present = domain.rows(), domain.present(name, column)
     if config.type == "expect_column_proportion_of_non_null_values_to_be_between":
         return _rule(
             config,
@@ -97,7 +128,7 @@ def _distinct_values(config: ExpectationConfig, frame: Frame) -> Rule:
     inside = Measure(f"inside|{config.rule_id}", F.count_if(within))
     outside = Measure(f"outside|{config.rule_id}", F.count_if(~within))
     key = key_count((name,), domain, column.isNotNull(), "notnull", (inside, outside))
-    present = domain.count(f"present|{name}", column.isNotNull())
+    present = domain.present(name, column)
 
     def judge(values: Values) -> Finding:
         absent = len(allowed) - int(values[inside.key])
@@ -184,8 +215,8 @@ def _list_message(what: str, names: list[str]) -> str:
 
 
 _STATISTICS: Mapping[str, tuple[str, Callable[[Column, Frame, str], Column]]] = {
-    "expect_column_min_to_be_between": ("min", lambda column, _f, _n: F.min(column)),
-    "expect_column_max_to_be_between": ("max", lambda column, _f, _n: F.max(column)),
+    "expect_column_min_to_be_between": ("min", lambda column, frame, name: F.min(frame.read(column, name))),
+    "expect_column_max_to_be_between": ("max", lambda column, frame, name: F.max(frame.read(column, name))),
     "expect_column_mean_to_be_between": ("mean", lambda column, _f, _n: F.mean(column)),
     "expect_column_sum_to_be_between": ("sum", _sum),
     "expect_column_stdev_to_be_between": ("standard deviation", lambda column, _f, _n: F.stddev_samp(column)),

@@ -69,6 +69,7 @@ def _between() -> Entry:
 
 _NEEDS_ORDER = "needs the order of rows, which a DataFrame does not have; GX takes the order the engine gives"
 _NEEDS_UDF = "needs a Python function per value"
+_NEEDS_DISTRIBUTION = "needs every distinct value with its count, or a histogram, and SciPy's entropy of both"
 _NO_SPARK = "GX has no implementation for Spark"
 
 CATALOG: Mapping[str, Entry] = {
@@ -117,29 +118,18 @@ CATALOG: Mapping[str, Entry] = {
     "expect_column_unique_value_count_to_be_between": _between(),
     "expect_column_proportion_of_unique_values_to_be_between": _between(),
     "expect_column_proportion_of_non_null_values_to_be_between": _between(),
-    "expect_column_most_common_value_to_be_in_set": _aggregate(
-        "value_set", "ties_okay", how="gx", reason="one grouped count of its own; not compiled yet"
-    ),
-    "expect_column_quantile_values_to_be_between": _aggregate(
-        "quantile_ranges",
-        "allow_relative_error",
-        how="gx",
-        reason="not compiled yet; GX's own needs approxQuantile, which the embedded engine lacks",
-    ),
+    "expect_column_most_common_value_to_be_in_set": _aggregate("value_set", "ties_okay"),
+    "expect_column_quantile_values_to_be_between": _aggregate("quantile_ranges", "allow_relative_error"),
     "expect_column_kl_divergence_to_be_less_than": _aggregate(
         "",
         "partition_object threshold internal_weight_holdout tail_weight_holdout bucketize_data min_value max_value",
         how="gx",
-        reason="needs a histogram; not compiled yet",
+        reason=_NEEDS_DISTRIBUTION,
     ),
     "expect_column_values_to_be_increasing": _map("", "strictly", how="gx", reason=_NEEDS_ORDER),
     "expect_column_values_to_be_decreasing": _map("", "strictly", how="gx", reason=_NEEDS_ORDER),
-    "expect_column_value_z_scores_to_be_less_than": _map(
-        "threshold double_sided", how="gx", reason="needs mean and deviation before the rows; not compiled yet"
-    ),
-    "expect_column_values_to_not_be_outliers": _map(
-        "", "method multiplier", how="gx", reason="needs quartiles before the rows; not compiled yet"
-    ),
+    "expect_column_value_z_scores_to_be_less_than": _map("threshold double_sided"),
+    "expect_column_values_to_not_be_outliers": _map("", "method multiplier"),
     "expect_column_values_to_be_json_parseable": _map(how="gx", reason=_NEEDS_UDF),
     "expect_column_values_to_match_json_schema": _map("json_schema", how="gx", reason=_NEEDS_UDF),
     "expect_column_values_to_match_strftime_format": _map("strftime_format", how="gx", reason=_NEEDS_UDF),

@@ -12,21 +12,14 @@ from pyspark.sql import functions as F  # noqa: N812
 from batch_processing.quality.aggregates import compile_table_rule
 from batch_processing.quality.catalog import CATALOG
 from batch_processing.quality.checks import RowCheck
+from batch_processing.quality.derived import PENDING_TYPES, compile_pending_rule
 from batch_processing.quality.engine_messages import describe
 from batch_processing.quality.frames import ROWS, Frame, missing_column, truth
 from batch_processing.quality.predicates import ROW_TYPES, compile_row_rule
-from batch_processing.quality.rules import CannotCompile, Finding, Measure, NotCompiled, Rule, Values
+from batch_processing.quality.rules import CannotCompile, Finding, Measure, NotCompiled, Pending, Rule, Unable, Values
 from batch_processing.quality.suite import ExpectationConfig
 
 _LIMIT = 300
-
-
-@dataclass(frozen=True)
-class Unable:
-    """A rule that cannot run on this DataFrame, and why."""
-
-    rule_id: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,7 @@ class ForGX:
     rule_id: str
 
 
-Compiled = Rule | ForGX | Unable
+Compiled = Rule | Pending | ForGX | Unable
 
 
 def compile_expectation(config: ExpectationConfig, frame: Frame) -> Compiled:
@@ -45,6 +38,8 @@ def compile_expectation(config: ExpectationConfig, frame: Frame) -> Compiled:
         absent = [name for name in config.columns if name not in frame.columns and name not in frame.all_names]
         return Unable(config.rule_id, missing_column(absent[0], frame.columns)) if absent else ForGX(config.rule_id)
     try:
+        if config.type in PENDING_TYPES:
+            return compile_pending_rule(config, frame)
         if config.type in ROW_TYPES:
             return compile_row_rule(config, frame)
         return compile_table_rule(config, frame)
@@ -76,8 +71,9 @@ def compile_check(check: RowCheck, df: DataFrame, frame: Frame) -> Rule | Unable
         "check_row",
         check.severity,
         _judge(rows.key, count.key),
-        (rows, count),
+        (rows,),
         bad=bad,
+        bad_rows=count,
         columns=check.columns,
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 -- the name every Spark text uses
-from pyspark.sql.types import DataType, StructType
+from pyspark.sql.types import DataType, DoubleType, FloatType, StructType
 
 from batch_processing.quality.rules import CannotCompile, Measure, NotCompiled
 
@@ -55,6 +55,17 @@ class Frame:
         self.type_of(name)
         return F.col(quoted(name)) if name in self.columns else F.col(name)
 
+    def is_floating(self, name: str) -> bool:
+        """True for a column of floating-point numbers."""
+        return isinstance(self.type_of(name), FloatType | DoubleType)
+
+    def read(self, value: Column, name: str) -> Column:
+        """A column's value, to be read from the rows themselves where it is a float.
+
+        The statistics of a Parquet file leave NaN out, and the embedded engine answers `min` and `max` from them.
+        """
+        return value + F.lit(0.0) if self.is_floating(name) else value
+
     def _collect_types(self, struct: StructType, parent: str) -> None:
         for field in struct.fields:
             name = f"`{field.name}`" if "." in field.name and not field.name.startswith("`") else field.name
@@ -69,6 +80,7 @@ class Domain:
     def __init__(self, kwargs: Mapping[str, Any]) -> None:
         condition, parser = kwargs.get("row_condition"), kwargs.get("condition_parser")
         self.text = ""
+        self._structured = isinstance(condition, Mapping) and condition.get("type") != "pass_through"
         self.condition: Column | None = None
         if not condition:
             return
@@ -87,6 +99,16 @@ class Domain:
         """The value in the domain, null outside of it; not evaluated there."""
         return value if self.condition is None else F.when(self.condition, value)
 
+    def within_sql(self, value: str) -> str:
+        """The same in Spark SQL, for what has no Column function.
+
+        Raises:
+            NotCompiled: the condition is not written in Spark SQL.
+        """
+        if self._structured:
+            raise NotCompiled
+        return f"CASE WHEN (\n{self.text}\n) THEN {value} END" if self.text else value
+
     def where(self, condition: Column) -> Column:
         """True for rows in the domain that meet the condition; false or null for the others."""
         return self.within(condition)
@@ -94,8 +116,20 @@ class Domain:
     def rows(self) -> Measure:
         """Rows in the domain."""
         if self.condition is None:
-            return Measure(ROWS, F.count(F.lit(1)))
+            return Measure(ROWS, F.count(F.lit(1)), from_statistics=True)
         return Measure(f"rows|{self.text}", F.count_if(self.condition))
+
+    def nulls(self, name: str, column: Column) -> Measure:
+        """Rows in the domain where the column is null."""
+        if self.condition is not None:
+            return self.count(f"null|{name}", column.isNull())
+        return Measure(f"null|{name}|", F.count(F.lit(1)) - F.count(column), from_statistics=True)
+
+    def present(self, name: str, column: Column) -> Measure:
+        """Rows in the domain where the column is not null."""
+        if self.condition is not None:
+            return self.count(f"present|{name}", column.isNotNull())
+        return Measure(f"present|{name}|", F.count(column), from_statistics=True)
 
     def count(self, key: str, condition: Column) -> Measure:
         """Rows in the domain that meet a condition."""
@@ -103,8 +137,12 @@ class Domain:
 
 
 def truth(condition: Column) -> Column:
-    """The condition with null as false."""
-    return F.coalesce(condition, F.lit(False))
+    """The condition with null as false.
+
+    Written so that no engine skips parts of a file for it: the statistics of a Parquet file leave NaN out, and the
+    embedded engine would skip the NaN of a column whose greatest number is within bounds.
+    """
+    return F.when(condition, F.lit(True)).otherwise(F.lit(False))
 
 
 def quoted(name: str) -> str:

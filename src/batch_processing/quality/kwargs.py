@@ -76,7 +76,7 @@ def _bounds_problems(kind: str, kwargs: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key} is not a {'whole ' if whole else ''}number"
             return
     low, high = bounds["min_value"], bounds["max_value"]
-    if low is None and high is None and kind in _NEEDS_A_BOUND:
+    if low is None and high is None and kind.endswith("_to_be_between") and "quantile_ranges" not in kwargs:
         yield "min_value and max_value are both missing"
     if low is not None and high is not None and type(low) is type(high) and low > high:  # type: ignore[operator]
         yield "min_value is greater than max_value"
@@ -129,6 +129,39 @@ def _number(value: object) -> str:
     return "" if isinstance(value, int | float) and not isinstance(value, bool) else "is not a number"
 
 
+def _quantile_ranges(value: object) -> str:
+    if not isinstance(value, Mapping) or set(value) != {"quantiles", "value_ranges"}:
+        return "is not an object with quantiles and value_ranges"
+    quantiles, ranges = value["quantiles"], value["value_ranges"]
+    if not (isinstance(quantiles, list | tuple) and quantiles and not any(_share(q) for q in quantiles)):
+        return "has quantiles that are not a list of numbers between 0 and 1 with at least one"
+    if not (isinstance(ranges, list | tuple) and len(ranges) == len(quantiles)):
+        return "has not as many value_ranges as quantiles"
+    if not all(_is_range(found) for found in ranges):
+        return "has a value_range that is not [low, high] in this order; null is no bound"
+    return ""
+
+
+def _is_range(value: object) -> bool:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return False
+    given = [bound for bound in value if bound is not None]
+    return not any(_number(bound) for bound in given) and given == sorted(given)
+
+
+def _not_negative(value: object) -> str:
+    good = not _number(value) and 0 <= value < math.inf  # type: ignore[operator]
+    return "" if good else "is not a number of 0 or more"
+
+
+def _method(value: object) -> str:
+    return "" if value in ("iqr", "std") else f"is {value!r}; valid: iqr, std"
+
+
+def _exact(value: object) -> str:
+    return "" if value is False else "is not false; GX on Spark takes no other value, and quantiles are exact"
+
+
 def _match_on(value: object) -> str:
     return "" if value in ("any", "all") else f"is {value!r}; valid: any, all"
 
@@ -143,13 +176,14 @@ _CHECKS: Mapping[str, Callable[[object], str]] = {
     "type_list": _texts, "column_list": _columns, "column_set": _columns, "value_set": _values,
     "value_pairs_set": _pairs, "mostly": _share, "strict_min": _flag, "strict_max": _flag, "or_equal": _flag,
     "exact_match": _flag, "value": _number, "sum_total": _number, "column_index": _number, "match_on": _match_on,
-    "escape": _escape,
+    "escape": _escape, "quantile_ranges": _quantile_ranges, "allow_relative_error": _exact, "threshold": _number,
+    "double_sided": _flag, "method": _method, "multiplier": _not_negative, "ties_okay": _flag,
 }  # fmt: skip
 _NEVER_NULL = frozenset(
     {"column", "column_A", "column_B", "column_list", "column_set", "value_set", "value_pairs_set", "mostly", "regex",
-     "regex_list", "like_pattern", "like_pattern_list", "value", "sum_total", "type_"}
+     "regex_list", "like_pattern", "like_pattern_list", "value", "sum_total", "type_",
+     "quantile_ranges", "double_sided", "method", "multiplier"}
 )  # fmt: skip
-_NEEDS_A_BOUND = frozenset({"expect_column_values_to_be_between", "expect_column_value_lengths_to_be_between"})
 _WHOLE_BOUNDS = frozenset(
     {"expect_column_value_lengths_to_be_between", "expect_table_row_count_to_be_between",
      "expect_table_column_count_to_be_between", "expect_column_unique_value_count_to_be_between"}

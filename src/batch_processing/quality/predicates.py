@@ -19,7 +19,7 @@ from pyspark.sql.types import BooleanType, ByteType, CharType, IntegerType, Long
 from batch_processing.quality.frames import Domain, Frame, all_of, any_of, quoted
 from batch_processing.quality.kwargs import parse_bound
 from batch_processing.quality.map_findings import judge_map
-from batch_processing.quality.rules import CannotCompile, KeyCount, Measure, Rule
+from batch_processing.quality.rules import CannotCompile, Interval, KeyCount, Measure, Rule
 from batch_processing.quality.suite import ExpectationConfig
 
 Kwargs = Mapping[str, Any]
@@ -46,19 +46,53 @@ def compile_row_rule(config: ExpectationConfig, frame: Frame) -> Rule:
 
 
 def _column_rule(config: ExpectationConfig, frame: Frame) -> Rule:
+    column = frame.column(config.kwargs["column"])
+    return column_rule(config, frame, _COLUMN[config.type](column, config.kwargs, frame))
+
+
+def column_rule(config: ExpectationConfig, frame: Frame, good: Column) -> Rule:
+    """The rule of a column map expectation whose good rows are known."""
     domain, name = Domain(config.kwargs), config.kwargs["column"]
     column = frame.column(name)
-    good = _COLUMN[config.type](column, config.kwargs, frame)
     skips_null = config.type not in _JUDGES_NULL
     bad = domain.where(column.isNotNull() & ~good if skips_null else ~good)
-    rows, missing = domain.rows(), domain.count(f"null|{name}", column.isNull())
-    unexpected = Measure(f"bad|{config.rule_id}", F.count_if(bad))
+    rows, missing = domain.rows(), domain.nulls(name, column)
+    unexpected = _bad_rows(config, domain, column, bad)
     judge = judge_map(
         config, rows.key, unexpected.key, missing=missing.key if skips_null else None, conditional=bool(domain.text)
     )
-    measures = (rows, unexpected, missing) if skips_null else (rows, unexpected)
     return Rule(
-        config.rule_id, "row", config.severity, judge, measures, bad=bad, expectation=config, columns=config.columns
+        config.rule_id, "row", config.severity, judge, (rows, missing) if skips_null else (rows,), bad=bad,
+        bad_rows=unexpected, interval=_interval(config, frame),
+        text_column=name if not domain.text and isinstance(frame.type_of(name), _TEXT) else "",
+        expectation=config, columns=config.columns,
+    )  # fmt: skip
+
+
+def _bad_rows(config: ExpectationConfig, domain: Domain, column: Column, bad: Column) -> Measure:
+    """How many rows are bad; for nulls the count that other rules on the column share."""
+    name = config.kwargs["column"]
+    if config.type == "expect_column_values_to_not_be_null":
+        return domain.nulls(name, column)
+    if config.type == "expect_column_values_to_be_null":
+        return domain.present(name, column)
+    return Measure(f"bad|{config.rule_id}", F.count_if(bad))
+
+
+def _interval(config: ExpectationConfig, frame: Frame) -> Interval | None:
+    if config.type not in _INTERVALS:
+        return None
+    name, kwargs = config.kwargs["column"], config.kwargs
+    least, greatest = extremes(frame, name)
+    return Interval(least, greatest, lambda value: _within(value, kwargs))
+
+
+def extremes(frame: Frame, name: str) -> tuple[Measure, Measure]:
+    """The least and the greatest value of a column, NaN above all numbers."""
+    value, stored = frame.read(frame.column(name), name), not frame.is_floating(name)
+    return (
+        Measure(f"min|{name}|", F.min(value), from_statistics=stored),
+        Measure(f"max|{name}|", F.max(value), from_statistics=stored),
     )
 
 
@@ -84,17 +118,17 @@ def _judged_rule(config: ExpectationConfig, domain: Domain, *, judged: Column, g
     rows, considered = domain.rows(), Measure(f"judged|{config.rule_id}", F.count_if(domain.where(judged)))
     unexpected = Measure(f"bad|{config.rule_id}", F.count_if(bad))
     judge = judge_map(config, rows.key, unexpected.key, considered=considered.key, conditional=bool(domain.text))
-    measures = (rows, considered, unexpected)
     return Rule(
-        config.rule_id, "row", config.severity, judge, measures, bad=bad, expectation=config, columns=config.columns
-    )
+        config.rule_id, "row", config.severity, judge, (rows, considered), bad=bad, bad_rows=unexpected,
+        expectation=config, columns=config.columns,
+    )  # fmt: skip
 
 
 def _unique_rule(config: ExpectationConfig, frame: Frame) -> Rule:
     domain, name = Domain(config.kwargs), config.kwargs["column"]
     column = frame.column(name)
     key = key_count((name,), domain, column.isNotNull(), "notnull")
-    rows, missing = domain.rows(), domain.count(f"null|{name}", column.isNull())
+    rows, missing = domain.rows(), domain.nulls(name, column)
     judge = judge_map(config, rows.key, key.repeated_rows, missing=missing.key, conditional=bool(domain.text))
     return Rule(
         config.rule_id, "row", config.severity, judge, (rows, missing), (key,), unique=key, expectation=config,
@@ -224,10 +258,13 @@ _MULTI: Mapping[str, Callable[[list[str], Kwargs, Frame], Column]] = {
     "expect_multicolumn_values_to_be_equal": _all_equal,
     "expect_select_column_values_to_be_unique_within_record": _all_different,
 }
+_INTERVALS = frozenset({"expect_column_values_to_be_between"})
 _JUDGES_NULL = frozenset({"expect_column_values_to_not_be_null", "expect_column_values_to_be_null"})
-ROW_TYPES = frozenset(
-    {*_COLUMN, *_PAIR, *_MULTI, "expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique"}
-)
-"""Expectation types that this module compiles."""
+MEASURED_TYPES = frozenset({"expect_column_value_z_scores_to_be_less_than", "expect_column_values_to_not_be_outliers"})
+"""Row-level expectation types whose predicate needs aggregates first; `derived.py` compiles them."""
+ROW_TYPES = MEASURED_TYPES | {
+    *_COLUMN, *_PAIR, *_MULTI, "expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique",
+}  # fmt: skip
+"""Expectation types that judge rows."""
 
-__all__ = ["ROW_TYPES", "compile_row_rule", "key_count"]
+__all__ = ["MEASURED_TYPES", "ROW_TYPES", "column_rule", "compile_row_rule", "key_count"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 
 from batch_processing.quality.suite import ExpectationConfig
 from batch_processing.results import Severity
@@ -25,10 +25,32 @@ class NotCompiled(Exception):
 
 @dataclass(frozen=True)
 class Measure:
-    """One aggregate of the scan. Measures with the same key are the same aggregate and are computed once."""
+    """One aggregate of the scan. Measures with the same key are the same aggregate and are computed once.
+
+    Attributes:
+        key: its name among the measured values.
+        column: the aggregate.
+        from_statistics: engines can answer it from the statistics in a file's footer, without reading rows.
+    """
 
     key: str
     column: Column
+    from_statistics: bool = False
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A rule that asks only whether a value lies between bounds: where the least and the greatest do, all do.
+
+    Attributes:
+        least: measure: the least value.
+        greatest: measure: the greatest value; NaN, which is above all numbers, where there is one.
+        good: the rule's condition on a value.
+    """
+
+    least: Measure
+    greatest: Measure
+    good: Callable[[Column], Column]
 
 
 @dataclass(frozen=True)
@@ -95,6 +117,9 @@ class Rule:
         measures: what the scan has to compute for it.
         keys: the grouped counts it needs.
         bad: true for the rows that break it, false or null for the others; None for table rules and uniqueness.
+        bad_rows: measure: how many rows that is.
+        interval: what can show that no row breaks it.
+        text_column: the text column whose value alone decides it, or "".
         unique: for uniqueness: the grouping whose repeated keys are the bad rows.
         expectation: the expectation it came from; None for custom checks.
         columns: the columns it judges.
@@ -107,6 +132,9 @@ class Rule:
     measures: tuple[Measure, ...] = ()
     keys: tuple[KeyCount, ...] = ()
     bad: Column | None = None
+    bad_rows: Measure | None = None
+    interval: Interval | None = None
+    text_column: str = ""
     unique: KeyCount | None = None
     expectation: ExpectationConfig | None = None
     columns: tuple[str, ...] = ()
@@ -114,3 +142,30 @@ class Rule:
     @property
     def names_rows(self) -> bool:
         return self.bad is not None or self.unique is not None
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A rule that can be built only once something is measured.
+
+    Attributes:
+        rule_id: unique in the validation.
+        severity: of the rule.
+        build: from the measured values to the rule.
+        measures: aggregates of the first pass; those of all pending rules are one aggregation.
+        query: a query of its own; what it gives is the value `rule_id`.
+    """
+
+    rule_id: str
+    severity: Severity
+    build: Callable[[Values], Rule]
+    measures: tuple[Measure, ...] = ()
+    query: Callable[[DataFrame], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Unable:
+    """A rule that cannot run on this DataFrame, and why."""
+
+    rule_id: str
+    message: str

@@ -18,8 +18,9 @@ from pyspark.sql.types import DoubleType, FloatType
 
 from batch_processing.errors import CheckError, EngineError
 from batch_processing.quality.engine_messages import describe, unreachable
-from batch_processing.quality.frames import ROWS, any_of, quoted
+from batch_processing.quality.frames import ROWS, any_of, quoted, truth
 from batch_processing.quality.rules import KeyCount, Measure, Rule, Values
+from batch_processing.quality.staged_scan import MANY, collect, scan_in_stages
 from batch_processing.results import Severity
 
 _LOG = logging.getLogger(__name__)
@@ -65,11 +66,12 @@ def repeated_keys(df: DataFrame, key: KeyCount, names: Sequence[str]) -> DataFra
 
 
 def _aggregate_or_isolate(df: DataFrame, rules: Sequence[Rule]) -> tuple[dict[str, Any], dict[str, str]]:
-    try:
-        return _aggregate(df, rules), {}
-    except PySparkException as error:
-        _LOG.warning("the scan failed as a whole (%s); evaluating each rule alone", describe(error))
-        _require_readable(df)
+    for aggregate in (_aggregate_in_stages, _aggregate) if len(rules) >= MANY else (_aggregate,):
+        try:
+            return aggregate(df, rules), {}
+        except PySparkException as error:
+            _LOG.warning("the scan failed as a whole (%s); looking for the rule", describe(error))
+            _require_readable(df)
     broken: dict[str, str] = {}
     for rule in rules:
         try:
@@ -94,19 +96,18 @@ def _require_readable(df: DataFrame) -> None:
         ) from error
 
 
+def _aggregate_in_stages(df: DataFrame, rules: Sequence[Rule]) -> dict[str, Any]:
+    values, bad_rows = scan_in_stages(df, rules, Measure(ROWS, F.count(F.lit(1)), from_statistics=True))
+    return values | {_BAD_ROWS: bad_rows}
+
+
 def _aggregate(df: DataFrame, rules: Sequence[Rule]) -> dict[str, Any]:
     critical = [rule.bad for rule in rules if rule.bad is not None and rule.severity is Severity.CRITICAL]
     wanted: dict[str, Column] = {ROWS: F.count(F.lit(1))}
     for rule in rules:
-        wanted |= {measure.key: measure.column for measure in rule.measures}
+        wanted |= _columns([*rule.measures, *([rule.bad_rows] if rule.bad_rows else [])])
     wanted[_BAD_ROWS] = F.count_if(any_of(critical))
-    return _collect(df, wanted)
-
-
-def _collect(df: DataFrame, wanted: Mapping[str, Column]) -> dict[str, Any]:
-    named = [column.alias(f"m{index}") for index, column in enumerate(wanted.values())]
-    row = df.agg(*named).collect()[0]
-    return dict(zip(wanted, row, strict=True))
+    return collect(df, wanted)
 
 
 def _count_keys(df: DataFrame, rules: Sequence[Rule]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -144,7 +145,7 @@ def _count_key(df: DataFrame, key: KeyCount) -> dict[str, Any]:
         key.repeated_rows: F.coalesce(F.sum(F.when(rows > 1, rows)), F.lit(0)),
         **_columns(key.over_keys),
     }
-    return _collect(_grouped(df, key, names), wanted)
+    return collect(_grouped(df, key, names), wanted)
 
 
 def _columns(measures: Sequence[Measure]) -> dict[str, Column]:
@@ -153,7 +154,7 @@ def _columns(measures: Sequence[Measure]) -> dict[str, Column]:
 
 def _grouped(df: DataFrame, key: KeyCount, names: Sequence[str]) -> DataFrame:
     columns = [key_column(df, name).alias(alias) for name, alias in zip(key.columns, names, strict=True)]
-    return df.where(key.where).select(*columns).groupBy(*names).agg(F.count(F.lit(1)).alias("_rows"))
+    return df.where(truth(key.where)).select(*columns).groupBy(*names).agg(F.count(F.lit(1)).alias("_rows"))
 
 
 def key_column(df: DataFrame, name: str) -> Column:

@@ -14,7 +14,8 @@ from pyspark.sql import DataFrame
 
 from batch_processing.errors import UsageError
 from batch_processing.quality.checks import Checks
-from batch_processing.quality.compilation import Compiled, ForGX, Unable, compile_check, compile_expectation, rules_of
+from batch_processing.quality.compilation import Compiled, ForGX, compile_check, compile_expectation, rules_of
+from batch_processing.quality.derived import settle
 from batch_processing.quality.frames import Frame
 from batch_processing.quality.gate import decide, exact_threshold
 from batch_processing.quality.gx import exception_of, run_in_gx
@@ -26,7 +27,7 @@ from batch_processing.quality.rule_results import (
     unable_check,
     unable_expectation,
 )
-from batch_processing.quality.rules import CannotCompile, Finding, Rule
+from batch_processing.quality.rules import CannotCompile, Finding, Rule, Unable
 from batch_processing.quality.scan import Scanned, scan
 from batch_processing.quality.split import Split
 from batch_processing.quality.suite import ExpectationConfig, Suite, load_suite, parse_suite
@@ -104,6 +105,7 @@ def validate(
     configs = suite.expectations if suite else ()
     compiled: list[Compiled] = [compile_expectation(config, frame) for config in configs]
     compiled += [compile_check(check, df, frame) for check in used.row]
+    compiled = settle(df, compiled)
     rules = rules_of(compiled)
     scanned = scan(df, rules)
     from_gx = _run_fallback(df, configs, compiled)
@@ -247,6 +249,8 @@ def _finding(rule: Compiled, scanned: Scanned) -> Finding | str:
         return rule.judge(scanned.values)
     except CannotCompile as reason:
         return str(reason)
+    except KeyError:
+        return "the scan gave no result for it"
     except (TypeError, ValueError) as error:
         return f"the observed value cannot be compared with its bounds ({type(error).__name__})"
 
