@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -132,11 +134,63 @@ class RuleResult:
     engine: Literal["compiled", "gx", "python"] = "compiled"
 
     @property
-    def failing_share(self) -> float | None:
-        """Failing rows / rows looked at, 0..1; None where counts have no meaning."""
-        if self.unexpected_count is None or not self.element_count:
+    def judged_count(self) -> int | None:
+        """Rows it gave a verdict on: those looked at, without the nulls left out; None where it counts no rows."""
+        if self.unexpected_count is None or self.element_count is None:
             return None
-        return self.unexpected_count / self.element_count
+        return self.element_count - (self.missing_count or 0)
+
+    @property
+    def failing_share(self) -> float | None:
+        """Failing rows / rows judged, 0..1; None where it judged no row or counts none."""
+        judged = self.judged_count
+        return self.unexpected_count / judged if judged and self.unexpected_count is not None else None
+
+    @property
+    def score(self) -> float | None:
+        """The rule's own score: rows that hold it / rows judged, 0..1; None where `failing_share` is."""
+        judged = self.judged_count
+        return (judged - self.unexpected_count) / judged if judged and self.unexpected_count is not None else None
+
+
+@dataclass(frozen=True)
+class LimitResult:
+    """What came of one limit.
+
+    Attributes:
+        rule: the rule's id, or `score` for the score of the whole dataset.
+        kind: `share` of the rows judged, `count` of rows, or `worse_by` than the median of earlier slices.
+        state: a limit that is not judged (too few earlier slices, no row judged) neither held nor broke.
+        limit: as declared.
+        message: one sentence with the numbers.
+        observed: failing share, failing rows or score; None where nothing was judged.
+        median: of the earlier slices; None where there is none.
+        slices: earlier slices the median is of.
+    """
+
+    rule: str
+    kind: Literal["share", "count", "worse_by"]
+    state: Literal["held", "broken", "not_judged"]
+    limit: float
+    message: str
+    observed: float | None = None
+    median: float | None = None
+    slices: int | None = None
+
+
+def contents_of(digests: Mapping[str, str]) -> str:
+    """One SHA-256 that stands for files: over their names and digests, in the order of the names.
+
+    Args:
+        digests: name -> hex SHA-256, the names as they are wherever the folder may be moved to.
+
+    Returns:
+        64 hex digits; "" where there is no file, or one's digest is not known.
+    """
+    if not digests or not all(digests.values()):
+        return ""
+    lines = "\n".join(f"{name}\t{digest}" for name, digest in sorted(digests.items()))
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 OUTPUT_DATASET = "staged output"
@@ -161,6 +215,7 @@ class QualityResult:
         rows: rows looked at; `valid + quarantined == rows`.
         rules: one result per rule.
         message: why the gate closed, or "".
+        limits: what came of each declared limit; empty where the outcome is ERROR.
     """
 
     dataset: str
@@ -174,6 +229,7 @@ class QualityResult:
     quarantined: int
     rules: tuple[RuleResult, ...] = ()
     message: str = ""
+    limits: tuple[LimitResult, ...] = ()
 
     @property
     def of_source(self) -> bool:
@@ -192,6 +248,7 @@ class StagedFile:
         partition_values: column name -> value as Delta's log writes it (string) or None.
         stats: Delta's statistics object (`numRecords`, `minValues`, `maxValues`, `nullCount`).
         mtime_ms: modification time, milliseconds since the epoch.
+        sha256: hex digest of its bytes, taken when it was written; "" where nobody took it.
     """
 
     path: str
@@ -200,6 +257,7 @@ class StagedFile:
     partition_values: dict[str, str | None] = field(default_factory=dict)
     stats: dict[str, Any] = field(default_factory=dict)
     mtime_ms: int = 0
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -232,6 +290,7 @@ class Published:
         already: True where the generation was there before and nothing was done.
         run_id: the run that made the commit.
         metadata: what the commit carries (pipeline, slice, generation, run_id, score, counts ...).
+        digests: hex SHA-256 of each of `files`, as the commit carries them; empty where it carries none.
     """
 
     table: str
@@ -241,6 +300,15 @@ class Published:
     already: bool = False
     run_id: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+    digests: tuple[str, ...] = ()
+
+    @property
+    def contents(self) -> str:
+        """One SHA-256 that stands for the files' bytes and paths in the table; "" where the commit does not say."""
+        if len(self.digests) != len(self.files):
+            return ""
+        root = self.table.rstrip("/") + "/"
+        return contents_of({f.removeprefix(root): sha for f, sha in zip(self.files, self.digests, strict=True)})
 
 
 @dataclass(frozen=True)
@@ -252,12 +320,14 @@ class Loaded:
         rows: rows the slice has there.
         already: True where this generation was there before and nothing was done.
         location: where it is, for a person (file path or `host:port/database`); no credentials.
+        contents: what the warehouse's ledger says the rows are of, as `Published.contents`; "" where it does not.
     """
 
     table: str
     rows: int
     already: bool = False
     location: str = ""
+    contents: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import uuid
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -14,6 +16,7 @@ from urllib.parse import unquote, urlparse
 from batch_processing.errors import StorageError, UsageError
 
 _CHUNK = 1 << 20
+_SYNCERS = 4
 
 
 def local_path(uri: str) -> Path:
@@ -48,7 +51,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        _sync(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -96,8 +99,45 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it, so that they are there also after a power cut; no-op where it is there.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for place in missing:
+            _sync(place.parent)
+    except OSError as error:
+        raise StorageError(
+            "cannot make a folder", where=str(folder), found=_reason(error), fix="check its rights"
+        ) from error
+
+
+def sync_files(files: Iterable[Path], *, top: Path) -> None:
+    """Waits until files that another writer closed are on the disk itself, with the folders from `top` down to them.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    wanted = list(files)
+    folders = {parent for file in wanted for parent in file.parents if parent == top or top in parent.parents}
+    try:
+        with ThreadPoolExecutor(_SYNCERS, thread_name_prefix="sync") as pool:
+            for _ in pool.map(_sync, [*wanted, *sorted(folders)]):
+                pass
+    except OSError as error:
+        raise StorageError(
+            "cannot sync a file to the disk", where=str(error.filename or top), found=_reason(error),
+            fix="check the disk and its space, then run again",
+        ) from error  # fmt: skip
+
+
+def _sync(path: Path) -> None:
+    """`fsync` of a file or a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

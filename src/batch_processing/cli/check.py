@@ -110,7 +110,8 @@ def _strict_json(value: dict[str, Any]) -> str:
 def _rule_object(rule: RuleResult) -> dict[str, Any]:
     return {
         "id": rule.rule_id, "outcome": rule.outcome.value, "severity": rule.severity.value, "kind": rule.kind,
-        "failing_rows": rule.unexpected_count, "failing_share": rule.failing_share, "message": rule.message,
+        "failing_rows": rule.unexpected_count, "failing_share": rule.failing_share, "score": rule.score,
+        "message": rule.message,
     }  # fmt: skip
 
 

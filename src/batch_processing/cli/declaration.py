@@ -10,7 +10,8 @@ from rich.table import Table
 
 from batch_processing.cli.console import output_console
 from batch_processing.cli.places import chosen_slice, pipeline_file, values_for
-from batch_processing.errors import SettingError
+from batch_processing.errors import DeclarationError, SettingError
+from batch_processing.pipeline.limits import limit_problems
 from batch_processing.pipeline.plan import Plan, build_plan
 from batch_processing.results import Slice
 from batch_processing.settings.loading import LoadedPipeline, load_pipeline
@@ -21,13 +22,13 @@ _FILES_SHOWN = 12
 
 
 def validate_command(pipeline: Path | None) -> int:
-    """Checks the declaration alone.
+    """Checks the declaration, and its limits against the rules of the suites and checks.
 
     Raises:
         DeclarationError: with every problem.
-        UsageError: no such file is meant.
+        UsageError: no such file is meant, or limits ask for a suite or check that cannot be read.
     """
-    loaded = load_pipeline(pipeline_file(pipeline))
+    loaded = _with_known_limits(load_pipeline(pipeline_file(pipeline)))
     spec = loaded.spec
     steps = len(build_plan(spec).steps)
     console = output_console()
@@ -42,7 +43,7 @@ def plan_command(pipeline: Path | None, *, slice_text: str | None, settings: Seq
     Raises:
         UsageError: a wrong declaration, slice or setting.
     """
-    loaded = load_pipeline(pipeline_file(pipeline))
+    loaded = _with_known_limits(load_pipeline(pipeline_file(pipeline)))
     wanted = chosen_slice(slice_text, loaded)
     preview = Preview(loaded, wanted, values_for(loaded.project, settings))
     plan = build_plan(loaded.spec)
@@ -121,6 +122,12 @@ class Preview:
         except SettingError as error:
             return f" - {error.what}"
         return ""
+
+
+def _with_known_limits(loaded: LoadedPipeline) -> LoadedPipeline:
+    if problems := limit_problems(loaded):
+        raise DeclarationError(problems)
+    return loaded
 
 
 def _print_facts(console: Console, title: str, facts: Sequence[tuple[str, list[str]]]) -> None:

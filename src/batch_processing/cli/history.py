@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,6 +56,8 @@ def history_command(*, pipeline: str | None, limit: int, as_json: bool) -> int:
         console.print(f"no run of {pipeline}" if pipeline else "no run yet; start one with: batchctl run", markup=False)
         return 0
     console.print(_runs_table(runs))
+    for run in _left_interrupted(runs):
+        console.print(f"run {run.key.run_id} was {run.error}", style=STYLES[run.outcome], markup=False, soft_wrap=True)
     console.print()
     console.print(_steps_table(step_figures(runs)))
     console.print()
@@ -74,6 +76,7 @@ def run_facts(run: RunRecord) -> dict[str, Any]:
         "engine": run.engine,
         "trigger": run.trigger,
         "outcome": run.outcome.value,
+        "interrupted": run.interrupted,
         "score": run.score,
         "started_at": run.started_at.isoformat(),
         "ended_at": run.ended_at.isoformat() if run.ended_at else None,
@@ -123,14 +126,24 @@ def _step_facts(step: StepResult) -> dict[str, Any]:
     }
 
 
+def _left_interrupted(runs: Sequence[RunRecord]) -> Iterator[RunRecord]:
+    """Interrupted runs that no newer run of their slice has followed; `runs` are newest first."""
+    followed = set()
+    for run in runs:
+        slot = (run.key.pipeline, run.key.slice)
+        if run.interrupted and slot not in followed:
+            yield run
+        followed.add(slot)
+
+
 def _runs_table(runs: Sequence[RunRecord]) -> Table:
     table = _table(
         "Outcome", "Pipeline", "Slice", "Gen", "Started", "Time", "CPU", "Memory", "Score", "Published", "Run"
     )
     for run in runs:
-        outcome = Text(f"{MARKS[run.outcome]} {words(run.outcome)}", style=STYLES[run.outcome])
+        outcome = words(run.outcome, interrupted=run.interrupted)
         table.add_row(
-            outcome,
+            Text(f"{MARKS[run.outcome]} {outcome}", style=STYLES[run.outcome]),
             Text(run.key.pipeline),
             run.key.slice.iso,
             str(run.key.generation),

@@ -19,6 +19,7 @@ from batch_processing.cli.stores import looking_back
 from batch_processing.control.records import RunRecord
 from batch_processing.errors import DeclarationError
 from batch_processing.pipeline.hops import Hop, hops_of
+from batch_processing.pipeline.manifests import Manifests
 from batch_processing.pipeline.verification import later_runs, verify_run
 from batch_processing.settings.loading import load_pipeline
 from batch_processing.settings.models import PipelineSpec
@@ -42,7 +43,7 @@ def ledger_command(
         later = later_runs(record, control)
     spec = _declared(record.key.pipeline, project, needed=verify)
     hops = hops_of(record, preserved=_preserved(spec))
-    verified = verify_run(record, later=later, spec=spec, values=values_for(project, settings)) if verify else ()
+    verified = _verified(record, later, spec, project, settings) if verify else ()
     broken = [hop for hop in (*hops, *verified) if hop.holds is False]
     code = TECHNICAL if broken else 0
     if as_json:
@@ -53,12 +54,24 @@ def ledger_command(
     _print_head(console, record)
     _print_hops(console, "Ledger", hops)
     if verify:
-        _print_hops(console, "Tables", verified)
+        _print_hops(console, "Files and tables", verified)
     if broken:
         console.print(f"The row ledger breaks at {', '.join(hop.name for hop in broken)}.", style="red", markup=False)
     elif not verify:
-        console.print("To count again in the tables: [bold]batchctl ledger --verify[/]")
+        console.print("To count again in files and tables: [bold]batchctl ledger --verify[/]")
     return code
+
+
+def _verified(
+    record: RunRecord,
+    later: Sequence[RunRecord],
+    spec: PipelineSpec | None,
+    project: Project,
+    settings: Sequence[str],
+) -> tuple[Hop, ...]:
+    key = record.key
+    manifests = Manifests.of_run(project.run_folder(key.pipeline, key.slice, key.generation, key.run_id))
+    return verify_run(record, later=later, spec=spec, values=values_for(project, settings), manifests=manifests)
 
 
 def _declared(pipeline: str, project: Project, *, needed: bool) -> PipelineSpec | None:
@@ -79,7 +92,7 @@ def _preserved(spec: PipelineSpec | None) -> str | None:
 def ledger_object(
     record: RunRecord, hops: Sequence[Hop], verified: Sequence[Hop] | None, *, exit_code: int
 ) -> dict[str, Any]:
-    """The object of `ledger --json`; `verified` is null without `--verify`."""
+    """The object of `ledger --json`; `verified` is null with `--no-verify`."""
     return {
         "pipeline": record.key.pipeline,
         "slice": record.key.slice.iso,

@@ -248,12 +248,15 @@ def ledger(
     run_id: RunArgument = None,
     pipeline: PipelineNameOption = None,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Counts again in the quarantine, the Delta log and the warehouse.")
-    ] = False,
+        bool,
+        typer.Option(
+            "--verify/--no-verify", help="Whether to compare again the files, the tables and the warehouse's rows."
+        ),
+    ] = True,
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Shows every row of a run, hop by hop. Exit code: 0 every hop holds, 3 one breaks."""
+    """Shows every row of a run, hop by hop, against what it left behind. Exit code: 0 every hop holds, 3 one breaks."""
     from batch_processing.cli.ledger import ledger_command
 
     return ledger_command(run_id, pipeline=pipeline, verify=verify, settings=settings or [], as_json=as_json)

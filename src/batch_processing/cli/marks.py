@@ -20,6 +20,6 @@ STYLES = {
 }
 
 
-def words(outcome: Outcome) -> str:
-    """`PASS WITH QUARANTINE`."""
-    return outcome.value.replace("_", " ")
+def words(outcome: Outcome, *, interrupted: bool = False) -> str:
+    """`PASS WITH QUARANTINE`; `INTERRUPTED` for a run whose process ended before it did."""
+    return "INTERRUPTED" if interrupted else outcome.value.replace("_", " ")

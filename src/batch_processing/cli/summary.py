@@ -63,6 +63,7 @@ def print_summary(result: RunResult, *, record: RunRecord, folder: Path, log: Pa
     )
     console.print(f"  slice {result.slice.iso}, generation {result.generation}, {duration(record.seconds)}\n")
     _print_rows(console, result)
+    _print_limits(console, record)
     _print_places(console, result, record=record, folder=folder, log=log)
     if result.error:
         console.print(f"\n{result.error}", style=style, markup=False)
@@ -96,6 +97,20 @@ def _print_rows(console: Console, result: RunResult) -> None:
     if result.score is not None:
         console.print(f"  {'score':12}{percent(result.score)}")
     console.print()
+
+
+def _print_limits(console: Console, record: RunRecord) -> None:
+    """The limits that nobody held the data to; what broke one is in the run's error."""
+    waiting = [
+        f"{found.dataset}: {limit.message}"
+        for found in record.quality
+        for limit in found.limits
+        if limit.state == "not_judged"
+    ]
+    for text in waiting:
+        console.print(f"  limit       {text}", style="yellow", markup=False)
+    if waiting:
+        console.print()
 
 
 def _print_places(console: Console, result: RunResult, *, record: RunRecord, folder: Path, log: Path) -> None:

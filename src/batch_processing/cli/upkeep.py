@@ -13,7 +13,7 @@ from batch_processing.cli.console import output_console
 from batch_processing.cli.places import current_project
 from batch_processing.cli.stores import has_store
 from batch_processing.control.store import ControlStore
-from batch_processing.pipeline.upkeep import maintain_table
+from batch_processing.pipeline.upkeep import maintain_table, maintained_object
 from batch_processing.report.text import moment, number, size
 
 if TYPE_CHECKING:
@@ -52,23 +52,6 @@ def maintain_command(request: MaintainRequest) -> int:
     else:
         _print(done)
     return 0
-
-
-def maintained_object(done: Maintained) -> dict[str, object]:
-    """The object of `maintain --json`."""
-    from batch_processing.delta_lake.maintenance import removed_objects
-
-    return {
-        "table": done.table,
-        "version": done.version,
-        "dry_run": done.dry_run,
-        "compacted": {"files": done.small_files, "into": done.compacted_into, "left_out": done.not_compacted or None},
-        "checkpoint": done.checkpoint,
-        "log_files_removed": done.log_files,
-        "vacuumed": removed_objects(done.vacuumed),
-        "orphans": removed_objects(done.orphans),
-        "bytes_freed": done.freed,
-    }
 
 
 @contextmanager

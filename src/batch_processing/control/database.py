@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.schema import Table
 
 from batch_processing.control import schema
+from batch_processing.control.migrations import migrate
 from batch_processing.errors import ControlStoreError, UsageError
 
 _LOG = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Database:
 
 
 def open_database(url: str) -> Database:
-    """Opens the store, and makes its tables on first use, also where several processes do so at once.
+    """Opens the store; makes its tables on first use and brings older ones up to date, also where several do so.
 
     Raises:
         UsageError: not a URL of SQLite (with a file) or PostgreSQL.
@@ -155,15 +156,10 @@ def _ensure_tables(database: Database) -> None:
     with database.reading() as connection:
         found = _version(connection)
     if found is None:
-        with database.writing() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
-            found = _version(connection)
-            if found is None:
-                schema.metadata.create_all(connection)
-                connection.execute(schema.schema_version.insert().values(id=1, version=schema.SCHEMA_VERSION))
-                found = schema.SCHEMA_VERSION
-                _LOG.info("control store made at %s", database.address)
+        found = _make_or_migrate(database)
+    elif found < schema.SCHEMA_VERSION:
+        with _told_owner(database.address, found):
+            found = _make_or_migrate(database)
     if found > schema.SCHEMA_VERSION:
         raise ControlStoreError(
             "the control store was made by a newer release",
@@ -171,6 +167,35 @@ def _ensure_tables(database: Database) -> None:
             found=f"schema version {found}, this release knows {schema.SCHEMA_VERSION}",
             fix="upgrade batch-processing here, or point BATCH_CONTROL_STORE at another store",
         )
+
+
+def _make_or_migrate(database: Database) -> int:
+    with database.writing() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
+        found = _version(connection)
+        if found is None:
+            schema.metadata.create_all(connection)
+            connection.execute(schema.schema_version.insert().values(id=1, version=schema.SCHEMA_VERSION))
+            _LOG.info("control store made at %s", database.address)
+        elif found < schema.SCHEMA_VERSION:
+            migrate(connection, found=found)
+        return max(found or 0, schema.SCHEMA_VERSION)
+
+
+@contextmanager
+def _told_owner(address: str, version: int) -> Iterator[None]:
+    """Says what to do where the tables are to be changed and may not be."""
+    try:
+        yield
+    except ControlStoreError as error:
+        raise ControlStoreError(
+            "the control store was made by an earlier release and could not be brought up to date",
+            where=address,
+            found=f"schema version {version}, this release needs {schema.SCHEMA_VERSION}; {error.found}",
+            fix="as a role without rights: have the tables' owner run batchctl history once on this BATCH_CONTROL_STORE"
+            "; else see what was found, then run again",
+        ) from error
 
 
 def _version(connection: Connection) -> int | None:

@@ -8,12 +8,14 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Connection, Row, Table, func, select
 
 from batch_processing.control import schema
+from batch_processing.control.process import ProcessMark
 from batch_processing.control.records import PipelineMetrics, RunKey, RunRecord, SourceRecord
 from batch_processing.results import (
     FileFact,
+    LimitResult,
     Outcome,
     QualityResult,
     RowCounts,
@@ -25,6 +27,8 @@ from batch_processing.results import (
 )
 
 _RULE_FIELDS = {f.name for f in fields(RuleResult)}
+_PASSED = tuple(outcome.value for outcome in Outcome if outcome.passed)
+_LIMIT_FIELDS = {f.name for f in fields(LimitResult)}
 
 
 def run_records(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[RunRecord, ...]:
@@ -82,6 +86,8 @@ def _run_record(
         steps=steps,
         quality=quality,
         sources=sources,
+        process=ProcessMark(row.host, row.pid, row.process_started) if row.host else None,
+        interrupted=bool(row.interrupted),
     )
 
 
@@ -135,6 +141,7 @@ def step_result(row: Row[Any]) -> StepResult:
 
 
 def _quality_result(row: Row[Any]) -> QualityResult:
+    rules, limits = (row.rules["rules"], row.rules["limits"]) if isinstance(row.rules, dict) else (row.rules, [])
     return QualityResult(
         dataset=row.dataset,
         suite=row.suite,
@@ -145,8 +152,9 @@ def _quality_result(row: Row[Any]) -> QualityResult:
         rows=row.rows,
         valid=row.valid,
         quarantined=row.quarantined,
-        rules=tuple(_rule_result(rule) for rule in row.rules),
+        rules=tuple(_rule_result(rule) for rule in rules),
         message=row.message,
+        limits=tuple(LimitResult(**{k: v for k, v in limit.items() if k in _LIMIT_FIELDS}) for limit in limits),
     )
 
 
@@ -191,6 +199,10 @@ def step_row(digest: str, result: StepResult) -> dict[str, Any]:
 
 
 def quality_row(digest: str, result: QualityResult) -> dict[str, Any]:
+    """The row of a verdict; where there are limits, its column `rules` is an object with both."""
+    rules: Any = [asdict(rule) for rule in result.rules]
+    if result.limits:
+        rules = {"rules": rules, "limits": [asdict(limit) for limit in result.limits]}
     return {
         "run": digest,
         "dataset": result.dataset,
@@ -202,10 +214,41 @@ def quality_row(digest: str, result: QualityResult) -> dict[str, Any]:
         "rows": result.rows,
         "valid": result.valid,
         "quarantined": result.quarantined,
-        "rules": [asdict(rule) for rule in result.rules],
+        "rules": rules,
         "message": result.message,
         "recorded_at": datetime.now(UTC),
     }
+
+
+def earlier_verdicts(
+    connection: Connection, pipeline: str, *, dataset: str, before: datetime, last: int
+) -> tuple[QualityResult, ...]:
+    """Passing verdicts of the latest earlier slices that are published, one per slice: its newest generation's."""
+    runs, quality = schema.runs, schema.quality
+    of_earlier = (runs.c.pipeline == pipeline, runs.c.slice_start < before, runs.c.version.is_not(None))
+    newest = (
+        select(runs.c.slice_start, func.max(runs.c.generation).label("generation"))
+        .where(*of_earlier)
+        .group_by(runs.c.slice_start)
+        .subquery()
+    )
+    # Several runs can have met over one generation; the first of them stands for it, whoever looks.
+    place = func.row_number().over(partition_by=runs.c.slice_start, order_by=(runs.c.started_at, runs.c.run))
+    found = (
+        select(runs.c.slice_start, runs.c.run, place.label("place"))
+        .join(newest, (newest.c.slice_start == runs.c.slice_start) & (newest.c.generation == runs.c.generation))
+        .join(quality, (quality.c.run == runs.c.run) & (quality.c.dataset == dataset))
+        .where(*of_earlier, quality.c.outcome.in_(_PASSED))
+        .subquery()
+    )
+    query = (
+        select(quality)
+        .join(found, (found.c.run == quality.c.run) & (found.c.place == 1))
+        .where(quality.c.dataset == dataset)
+        .order_by(found.c.slice_start.desc())
+        .limit(last)
+    )
+    return tuple(_quality_result(row) for row in connection.execute(query))
 
 
 def pipeline_metrics(connection: Connection, pipeline: str, *, last: int) -> PipelineMetrics:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from batch_processing.control.process import ProcessMark
 from batch_processing.results import FileFact, Outcome, QualityResult, RowCounts, Slice, StepResult
 
 
@@ -60,6 +61,8 @@ class RunRecord:
         steps: last attempt of each step, in the order they started.
         quality: one verdict per dataset.
         sources: one record per source.
+        process: where it runs or ran, for a run in one process; None for one of Airflow's.
+        interrupted: its process ended without recording an end; the outcome is then ERROR.
     """
 
     key: RunKey
@@ -80,6 +83,8 @@ class RunRecord:
     steps: tuple[StepResult, ...] = ()
     quality: tuple[QualityResult, ...] = ()
     sources: tuple[SourceRecord, ...] = ()
+    process: ProcessMark | None = None
+    interrupted: bool = False
 
     @property
     def seconds(self) -> float | None:

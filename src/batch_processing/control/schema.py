@@ -23,8 +23,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA_VERSION = 1
-"""Raised with every change of these tables; a store with a higher one is left alone."""
+SCHEMA_VERSION = 2
+"""Raised with every change of these tables; `migrations` says what changed. A store with a higher one is left alone."""
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -111,6 +111,10 @@ runs = Table(
     Column("rows_staged", BigInteger),
     Column("rows_published", BigInteger),
     Column("rows_loaded", BigInteger),
+    Column("host", AnyText),
+    Column("pid", BigInteger),
+    Column("process_started", AnyText),
+    Column("interrupted", Boolean),
     Index("batch_runs_started", "started_at"),
     Index("batch_runs_slice", "pipeline", "slice_start"),
     Index("batch_runs_id", "run_id"),

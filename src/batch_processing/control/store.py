@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, select, update
 from batch_processing.control import reading, schema
 from batch_processing.control.alerts import AlertOutbox
 from batch_processing.control.database import open_database
+from batch_processing.control.process import ProcessMark
 from batch_processing.control.records import PipelineMetrics, QueuedAlert, RunKey, RunRecord
 from batch_processing.errors import UsageError
 from batch_processing.results import (
@@ -76,8 +77,21 @@ class ControlStore:
 
     # --- a run, as it goes on
 
-    def start_run(self, key: RunKey, *, engine: str, trigger: str) -> None:
-        """Records a run's start. A retry of the same run opens it again, unless it has passed."""
+    def start_run(self, key: RunKey, *, engine: str, trigger: str, process: ProcessMark | None = None) -> None:
+        """Records a run's start. A retry of the same run opens it again, unless it has passed.
+
+        Args:
+            key: the run.
+            engine: `embedded` or `spark`; "" where it is not known.
+            trigger: who started it.
+            process: the process that the whole run is in; None where each step has one of its own.
+        """
+        where = {
+            "host": process.host if process else None,
+            "pid": process.pid if process else None,
+            "process_started": process.started if process else None,
+            "interrupted": None,
+        }
         row = {
             "run": key.digest,
             "pipeline": key.pipeline,
@@ -89,8 +103,9 @@ class ControlStore:
             "trigger_name": trigger,
             "outcome": Outcome.RUNNING.value,
             "started_at": datetime.now(UTC),
+            **where,
         }
-        reopened = {"outcome": Outcome.RUNNING.value, "ended_at": None, "error": ""}
+        reopened = {"outcome": Outcome.RUNNING.value, "ended_at": None, "error": "", **where}
         if engine:
             reopened["engine"] = engine
         with self._database.writing() as connection:
@@ -161,7 +176,18 @@ class ControlStore:
 
     def finish_run(self, key: RunKey, *, outcome: Outcome, error: str = "") -> None:
         """Records a run's end."""
-        self._set(key, outcome=outcome.value, error=error, ended_at=datetime.now(UTC))
+        self._set(key, outcome=outcome.value, error=error, ended_at=datetime.now(UTC), interrupted=None)
+
+    def interrupt_run(self, key: RunKey, *, error: str, ended_at: datetime) -> bool:
+        """Records, as ERROR, the end of a run that could not record one itself; False where it has recorded one."""
+        table = schema.runs
+        statement = (
+            update(table)
+            .where(table.c.run == key.digest, table.c.outcome == Outcome.RUNNING.value)
+            .values(outcome=Outcome.ERROR.value, error=error, ended_at=ended_at, interrupted=True)
+        )
+        with self._database.writing() as connection:
+            return connection.execute(statement).rowcount > 0
 
     def _set(self, key: RunKey, **values: Any) -> None:
         if not values:
@@ -245,6 +271,17 @@ class ControlStore:
         )
         with self._database.reading() as connection:
             return reading.run_records(connection, connection.execute(query).all())
+
+    def earlier_verdicts(self, pipeline: str, slice: Slice, *, dataset: str, last: int) -> tuple[QualityResult, ...]:
+        """What a dataset was found to be in the latest `last` earlier slices that passed and were published.
+
+        Earlier is by the slice's start, not by when it ran. Each slice counts once, by its newest published generation.
+
+        Returns:
+            The verdicts, the latest slice first.
+        """
+        with self._database.reading() as connection:
+            return reading.earlier_verdicts(connection, pipeline, dataset=dataset, before=slice.start, last=last)
 
     def running(self, *, since: datetime) -> tuple[RunRecord, ...]:
         """Runs that have started since then and not ended, newest first."""

@@ -24,7 +24,7 @@ from batch_processing.delta_lake.log import LiveFile, live_files, open_table
 from batch_processing.delta_lake.protocol import check_writable
 from batch_processing.delta_lake.schema import column_types
 from batch_processing.errors import PublishConflict, StorageError, TableError, UsageError
-from batch_processing.storage import local_path
+from batch_processing.storage import local_path, sync_files
 
 _LOG = logging.getLogger(__name__)
 FLOOR_HOURS = 168
@@ -160,6 +160,8 @@ def _to_compact(root: Path, table: DeltaTable, *, compact_appended: bool) -> tup
 
 
 def _compact(root: Path, table: DeltaTable) -> tuple[int, int]:
+    """delta-rs does not sync what it writes; it is synced here, long before what it replaced may be removed."""
+    before = {file.path for file in live_files(table)}
     found = _told(
         root,
         lambda: table.optimize.compact(
@@ -168,6 +170,8 @@ def _compact(root: Path, table: DeltaTable) -> tuple[int, int]:
             commit_properties=CommitProperties(max_commit_retries=0),
         ),
     )
+    after = {file.path for file in live_files(_reopened(root))}
+    sync_files([root / path for path in after - before], top=root)
     return int(found["numFilesRemoved"]), int(found["numFilesAdded"])
 
 
@@ -194,6 +198,7 @@ def _checkpoint(root: Path) -> bool:
     missing = not _has_checkpoint(root, table.version())
     if missing:
         _told(root, table.create_checkpoint)
+        sync_files((root / "_delta_log").glob(f"{table.version():020d}.checkpoint*.parquet"), top=root)
     _told(root, table.cleanup_metadata)
     return missing
 

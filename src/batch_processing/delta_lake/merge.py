@@ -80,7 +80,7 @@ def plan_merge(spark: SparkSession, staged: Staged, merge: MergeKeys) -> Merged:
         DataError: staged keys that are null or occur twice.
     """
     _check_columns(staged, merge)
-    source = read_staged(spark, staged)
+    source = read_staged(spark, staged, hop="publish")
     with engine_failures("merging", where=staged.table):
         _check_keys(source, merge, staged.table)
         table = open_table(Path(staged.table))
@@ -110,7 +110,7 @@ def _resolve(
             winners = stage(
                 winning, table=staged.table, partition_by=staged.partition_by, folder=f"merge/{uuid.uuid4().hex}"
             )
-            winning = read_staged(reader.spark, winners)
+            winning = read_staged(reader.spark, winners, hop="publish")
     rest = old.join(winning.select(*_columns(keys)), on=keys, how="left_anti").select(*_columns(old.columns))
     carried = stage(rest, table=staged.table, partition_by=staged.partition_by, folder=f"merge/{uuid.uuid4().hex}")
     return Merged(version, tuple(touched), carried, winners)

@@ -30,10 +30,10 @@ from batch_processing.delta_lake.merge import Merged, MergeKeys, plan_merge
 from batch_processing.delta_lake.protocol import check_writable, required_columns
 from batch_processing.delta_lake.replacing import removals
 from batch_processing.delta_lake.schema import SchemaChange, new_columns
-from batch_processing.delta_lake.staging import discard
+from batch_processing.delta_lake.staging import check_staged, discard
 from batch_processing.errors import PublishConflict, StorageError, TableError, UsageError
 from batch_processing.results import Published, Staged
-from batch_processing.storage import local_path
+from batch_processing.storage import local_path, sync_files
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -102,6 +102,7 @@ def publish(
         DataError: mode merge: keys that are null or not unique in the staged rows.
         PublishConflict: other writers won `ATTEMPTS` times.
         StorageError: staged files are gone, or the disk refused.
+        LedgerError: a staged file changed after it was written; nothing was published.
     """
     merging = _check_arguments(staged, mode, keys, sequence_by, spark, generation, metadata, replace)
     token = uuid.uuid4().hex
@@ -122,6 +123,7 @@ def publish(
             time.sleep(random.uniform(0.0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - jitter, not a secret
         if (found := _found(request)) is not None:
             return found
+        check_staged(staged, hop="publish")  # the files are read here; under the lock it is a look at their times
         merged = plan_merge(spark, staged, merging) if merging is not None and spark is not None else None
         try:
             return _attempt(request, merged)
@@ -180,9 +182,13 @@ def _attempt(request: _Request, merged: Merged | None) -> Published:
         if (found := _found(request)) is not None:
             return found
         _check_present(request.staged)
+        for written in (request.staged, *((merged.winners, merged.carried) if merged is not None else ())):
+            if written is not None:
+                check_staged(written, hop="publish")
         table = open_table(request.root)
         if merged is not None and merged.version != (None if table is None else table.version()):
             raise StaleSnapshot("the table changed while the rows were merged")
+        before = -1 if table is None else table.version()
         change = _change(request, table, merged)
         if request.fence is not None:
             request.fence()
@@ -192,6 +198,7 @@ def _attempt(request: _Request, merged: Merged | None) -> Published:
         raise TableError(
             "the commit is not in the table's log", where=str(request.root), fix="see the chained error, then run again"
         )
+    _sync_log(request.root, first=before + 1, last=published.version)
     _LOG.info(
         "published %s rows in %s files as version %s of %s",
         published.rows,
@@ -202,6 +209,12 @@ def _attempt(request: _Request, merged: Merged | None) -> Published:
     if merged is not None and merged.winners is not None:
         discard(request.staged)
     return published
+
+
+def _sync_log(root: Path, *, first: int, last: int) -> None:
+    """delta-rs leaves it to the system when a log entry reaches the disk; the staged files are there already."""
+    log = root / "_delta_log"
+    sync_files([log / f"{version:020d}.json" for version in range(first, last + 1)], top=root)
 
 
 def _change(request: _Request, table: DeltaTable | None, merged: Merged | None) -> Change:
@@ -259,6 +272,7 @@ def _metadata(request: _Request, source: Staged, merged: Merged | None) -> dict[
         "mode": request.mode,
         "rows": source.rows,
         "commit_token": request.token,
+        "sha256": [file.sha256 for file in sorted(source.files, key=lambda file: file.path)],
     }
     if merged is not None:
         facts["superseded_rows"] = request.staged.rows - source.rows
@@ -336,6 +350,7 @@ def _check_arguments(
 def _published(root: Path, commit: Commit, *, already: bool) -> Published:
     facts = dict(commit.metadata)
     carried = facts.pop("carried_folder", None)
+    digests = facts.pop("sha256", [])
     own = [f for f in commit.files if carried is None or not f.startswith(f"{carried}/")]
     return Published(
         table=str(root),
@@ -345,4 +360,13 @@ def _published(root: Path, commit: Commit, *, already: bool) -> Published:
         already=already,
         run_id=str(facts.get("run_id", "")),
         metadata=facts,
+        digests=_in_order(own, digests),
     )
+
+
+def _in_order(files: Sequence[str], digests: Sequence[str]) -> tuple[str, ...]:
+    """The digests in the order of the files; the commit has them in the order of the sorted paths."""
+    if len(digests) != len(files) or not all(digests):
+        return ()
+    by_path = dict(zip(sorted(files), digests, strict=True))
+    return tuple(by_path[file] for file in files)

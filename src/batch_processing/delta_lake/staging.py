@@ -19,9 +19,10 @@ from batch_processing.delta_lake.partitions import (
 )
 from batch_processing.delta_lake.schema import column_types, delta_schema_json, spark_schema
 from batch_processing.delta_lake.statistics import file_statistics
+from batch_processing.digests import check_files, file_digests
 from batch_processing.errors import StorageError, TableError, UsageError
 from batch_processing.results import Staged, StagedFile
-from batch_processing.storage import local_path
+from batch_processing.storage import local_path, make_folder, sync_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -34,7 +35,8 @@ _ODD_IN_ROOTS = "#%*?[\\]{}"
 def stage(df: DataFrame, *, table: Path | str, partition_by: tuple[str, ...], folder: str) -> Staged:
     """Writes a DataFrame once, as Parquet files under `<table>/<folder>`, and reads back what was written.
 
-    Nothing is committed: readers of the table do not see these files until `publish`.
+    Nothing is committed: readers of the table do not see these files until `publish`. They are on the disk itself, so
+    that a power cut after the commit loses none.
 
     Args:
         df: the rows; its schema becomes the staged schema, every column nullable.
@@ -61,7 +63,7 @@ def stage(df: DataFrame, *, table: Path | str, partition_by: tuple[str, ...], fo
     schema_json = delta_schema_json(schema, partition_by=partition_by, where=str(root))
     types = column_types(schema_json)
     check_partition_types(types, partition_by, where=str(root))
-    _make_root(root)
+    make_folder(root)
     try:
         with engine_failures("writing the output", where=str(root)):
             writer = with_text_partitions(df, partition_by, types).write.mode("error")
@@ -70,6 +72,7 @@ def stage(df: DataFrame, *, table: Path | str, partition_by: tuple[str, ...], fo
             # The embedded engine makes no folder for no rows.
             nothing = not place.is_dir() and df.isEmpty()
         files = () if nothing else _collect(root, place, partition_by, types)
+        sync_files([root / file.path for file in files], top=root)
     except BaseException:
         _remove(place, root)
         raise
@@ -80,11 +83,17 @@ def stage(df: DataFrame, *, table: Path | str, partition_by: tuple[str, ...], fo
     return staged
 
 
-def read_staged(spark: SparkSession, staged: Staged) -> DataFrame:
+def read_staged(spark: SparkSession, staged: Staged, *, hop: str = "validate_output") -> DataFrame:
     """The rows of exactly the staged files, with the staged schema and column order.
+
+    Args:
+        spark: the engine.
+        staged: what `stage` wrote.
+        hop: the step that relies on them, for errors.
 
     Raises:
         StorageError: the folder holds other files than were staged.
+        LedgerError: a staged file changed after it was written.
     """
     schema = spark_schema(staged.schema_json)
     place = staged_folder(staged)
@@ -95,11 +104,29 @@ def read_staged(spark: SparkSession, staged: Staged) -> DataFrame:
         raise StorageError(
             "the staged files are not those that were written", where=str(place), fix="run the transform again"
         )
+    check_staged(staged, hop=hop)
     parts = [st.StructField(c, st.StringType()) for c in staged.partition_by]
     raw = st.StructType([f for f in schema.fields if f.name not in staged.partition_by] + parts)
     with engine_failures("reading the staged files", where=str(place)):
         df = spark.read.schema(raw).option("basePath", str(place)).parquet(str(place))
         return with_typed_partitions(df, staged.partition_by, schema)
+
+
+def check_staged(staged: Staged, *, hop: str) -> None:
+    """Compares the staged files with their digests.
+
+    Raises:
+        LedgerError: a file changed after it was written.
+        StorageError: a file is gone.
+    """
+    root = Path(staged.table)
+    check_files(
+        {str(root / file.path): file.sha256 for file in staged.files},
+        hop=hop,
+        what="staged",
+        fix="nothing was published from them; run the transform again",
+        rows=staged.rows,
+    )
 
 
 def discard(staged: Staged) -> None:
@@ -159,15 +186,6 @@ def _new_folder(root: Path, folder: str) -> Path:
     return place
 
 
-def _make_root(root: Path) -> None:
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(
-            "cannot make the table's folder", where=str(root), found=error.strerror or "", fix="check its rights"
-        ) from error
-
-
 def _data_files(place: Path) -> list[Path]:
     return sorted(p for p in place.rglob("*.parquet") if p.is_file() and not p.name.startswith((".", "_")))
 
@@ -182,7 +200,9 @@ def _collect(
             fix="engine and steps need the same storage under the same path (a mounted volume)",
         )
     files = []
-    for path in _data_files(place):
+    paths = _data_files(place)
+    digests = file_digests(paths)
+    for path in paths:
         stats = file_statistics(path, types)
         if stats["numRecords"] == 0:
             path.unlink()
@@ -196,6 +216,7 @@ def _collect(
                 partition_values=values_from_folders(path.relative_to(place).parent.parts, partition_by, types),
                 stats=stats,
                 mtime_ms=int(facts.st_mtime * 1000),
+                sha256=digests[str(path)],
             )
         )
     for leftover in [p for p in place.rglob("*") if p.is_file() and p.name.startswith(("_", "."))]:

@@ -11,9 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batch_processing.control.process import this_process
 from batch_processing.control.records import RunKey
 from batch_processing.control.store import ControlStore
 from batch_processing.errors import EngineError
+from batch_processing.pipeline.interruption import end_interrupted
 from batch_processing.pipeline.manifests import EngineManifest, Manifests
 from batch_processing.pipeline.plan import Plan, build_plan
 from batch_processing.results import Slice
@@ -78,7 +80,7 @@ class RunContext:
 
     @cached_property
     def manifests(self) -> Manifests:
-        return Manifests(self.folder / "manifests")
+        return Manifests.of_run(self.folder)
 
     @property
     def app_id(self) -> str:
@@ -217,7 +219,10 @@ def open_run(
             generation = control.current_generation(spec.pipeline, slice)
         key = RunKey(pipeline=spec.pipeline, slice=slice, generation=generation, run_id=run_id)
         folder = project.run_folder(spec.pipeline, slice, generation, run_id)
-        control.start_run(key, engine=spec.engine.name, trigger=trigger)
+        # An Airflow run has many processes, one after the other; its callbacks end it.
+        process = None if trigger == "airflow" else this_process()
+        end_interrupted(control, pipeline=spec.pipeline)
+        control.start_run(key, engine=spec.engine.name, trigger=trigger, process=process)
         context = RunContext(loaded, plan, key, values, control, folder, one_process=trigger != "airflow")
         try:
             yield context

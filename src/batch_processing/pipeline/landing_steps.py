@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from batch_processing.digests import check_files, file_digests
 from batch_processing.errors import LedgerError, SourceMissing
 from batch_processing.pipeline.context import RunContext
+from batch_processing.pipeline.identity import Tally, check_each_once, identity_of_files, joined
 from batch_processing.pipeline.ledger import check_hop, check_landed
 from batch_processing.pipeline.manifests import ExtractManifest, WaitManifest, new_token
 from batch_processing.pipeline.plan import PlanStep
@@ -53,8 +55,11 @@ def extract(ctx: RunContext, step: PlanStep, *, part: int | None) -> dict[str, A
     folder = ctx.folder / "landed" / step.source / f"{number:05d}-{token}"
     landed = _extract(ctx, step.source, source, number, folder)
     check_landed(step.source, landed)
+    digests = file_digests((*landed.files, *landed.reject_files))
     _check_footers(step.source, landed)
-    ctx.manifests.write(step.id, ExtractManifest(token, landed), part=number)
+    manifest = ExtractManifest(token, landed, digests, _check_rows(step.source, landed))
+    check_extracted(step.source, (manifest,))
+    ctx.manifests.write(step.id, manifest, part=number)
     ctx.control.record_source(ctx.key, step.source, number, landed)
     return {
         "read": landed.read,
@@ -75,6 +80,27 @@ def extracted(ctx: RunContext, source: str) -> tuple[ExtractManifest, ...]:
     if ctx.spec.sources[source].files is not None:
         parts = len(ctx.manifests.need(f"wait_for_{source}", WaitManifest).parts)
     return tuple(ctx.manifests.need(f"extract_{source}", ExtractManifest, part=number) for number in range(parts))
+
+
+def check_extracted(source: str, parts: Sequence[ExtractManifest]) -> None:
+    """Compares the files that extraction left behind with their digests.
+
+    Raises:
+        LedgerError: a file changed after it was written.
+        StorageError: a file is gone.
+    """
+    fix = f"nothing was published from them; run the slice again (in Airflow clear extract_{source} and downstream)"
+    for what, rows, files in (
+        ("landed", sum(part.landed.landed for part in parts), [part.landed.files for part in parts]),
+        ("reject", sum(part.landed.rejected for part in parts), [part.landed.reject_files for part in parts]),
+    ):
+        check_files(
+            {path: part.digests.get(path, "") for part, paths in zip(parts, files, strict=True) for path in paths},
+            hop=f"extract {source}",
+            what=what,
+            fix=fix,
+            rows=rows,
+        )
 
 
 def _extract(ctx: RunContext, name: str, source: SourceSpec, part: int, folder: Path) -> Landed:
@@ -110,11 +136,27 @@ def _rendered(ctx: RunContext, templates: Mapping[str, str]) -> dict[str, str]:
 def _check_footers(source: str, landed: Landed) -> None:
     import pyarrow.parquet as pq
 
-    stored = sum(pq.read_metadata(path).num_rows for path in landed.files)
-    check_hop(
+    for what, rows, files in (
+        ("landed", landed.landed, landed.files),
+        ("rejected", landed.rejected, landed.reject_files),
+    ):
+        stored = sum(pq.read_metadata(path).num_rows for path in files)
+        check_hop(
+            f"extract {source}",
+            into=rows,
+            out=stored,
+            where=source,
+            equation=f"{what} {rows:,} != rows in its Parquet files {stored:,}",
+        )
+
+
+def _check_rows(source: str, landed: Landed) -> dict[str, Tally]:
+    """Checks that every record of every input is landed or rejected, once; gives the landed ones."""
+    found = identity_of_files(landed.files)
+    check_each_once(
         f"extract {source}",
-        into=landed.landed,
-        out=stored,
+        joined(found, identity_of_files(landed.reject_files)),
         where=source,
-        equation=f"landed {landed.landed:,} != rows in its Parquet files {stored:,}",
+        fix="keep the input and report this; the landed files must not be used",
     )
+    return found

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from batch_processing.errors import StorageError
+from batch_processing.pipeline.identity import Tally
 from batch_processing.results import FileFact, Landed, Published, QualityResult, RuleResult, Staged
 from batch_processing.storage import read_json, write_json
 
@@ -33,10 +34,16 @@ class WaitManifest:
 
 @dataclass(frozen=True)
 class ExtractManifest:
-    """One extracted part of a source."""
+    """One extracted part of a source.
+
+    `digests` has the SHA-256 of each landed and reject file, `identity` the rows landed of each input; both are empty
+    where an older release extracted.
+    """
 
     token: str
     landed: Landed
+    digests: dict[str, str] = field(default_factory=dict)
+    identity: dict[str, Tally] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,11 @@ class Manifests:
 
     folder: Path
     _adapters: dict[type[Any], TypeAdapter[Any]] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of_run(cls, folder: Path) -> Manifests:
+        """The manifests of the run whose work folder this is."""
+        return cls(folder / "manifests")
 
     def write(self, step: str, value: object, *, part: int | None = None) -> None:
         """Makes `value` the manifest of a step (or of one part of it).

@@ -18,6 +18,8 @@ _HELP = {
     "batch_step_cpu_seconds": "CPU seconds of each step of the last run.",
     "batch_step_peak_rss_bytes": "Peak resident memory of each step of the last run.",
     "batch_rule_failing_rows": "Rows that broke each rule in the last run.",
+    "batch_rule_score": "Rows that hold each rule / rows it judged in the last run, 0..1.",
+    "batch_limit_broken": "1 where a declared limit was broken in the last run, 0 where it held.",
 }
 
 
@@ -58,11 +60,24 @@ def _samples(record: RunRecord) -> Iterator[tuple[str, dict[str, str], float]]:
         name = "batch_step_peak_rss_bytes" if metric == "peak_rss_mb" else f"batch_step_{metric}"
         for step in record.steps:
             yield name, {**pipeline, "step": step.step}, getattr(step.usage, metric) * scale
-    for quality in record.quality:
+    yield from _rule_samples(record)
+
+
+def _rule_samples(record: RunRecord) -> Iterator[tuple[str, dict[str, str], float]]:
+    of = [({"pipeline": record.key.pipeline, "dataset": quality.dataset}, quality) for quality in record.quality]
+    for labels, quality in of:
         for rule in quality.rules:
             if rule.unexpected_count is not None:
-                labels = {**pipeline, "dataset": quality.dataset, "rule": rule.rule_id}
-                yield "batch_rule_failing_rows", labels, rule.unexpected_count
+                yield "batch_rule_failing_rows", {**labels, "rule": rule.rule_id}, rule.unexpected_count
+    for labels, quality in of:
+        for rule in quality.rules:
+            if rule.score is not None:
+                yield "batch_rule_score", {**labels, "rule": rule.rule_id}, rule.score
+    for labels, quality in of:
+        for limit in quality.limits:
+            if limit.state != "not_judged":
+                named = {**labels, "rule": limit.rule, "limit": limit.kind}
+                yield "batch_limit_broken", named, int(limit.state == "broken")
 
 
 def _escaped(text: str) -> str:

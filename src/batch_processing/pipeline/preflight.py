@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from batch_processing.control.records import RunKey
 from batch_processing.control.store import ControlStore
+from batch_processing.errors import DeclarationError
 from batch_processing.pipeline.context import RunContext
+from batch_processing.pipeline.limits import limit_problems
 from batch_processing.pipeline.plan import build_plan
 from batch_processing.settings.loading import LoadedPipeline
 from batch_processing.settings.models import EngineSpec
@@ -66,6 +68,8 @@ def _check_quality(ctx: RunContext) -> None:
     from batch_processing.quality.checks import load_checks
     from batch_processing.quality.suite import load_suite
 
+    if problems := limit_problems(ctx.loaded):
+        raise DeclarationError(problems)
     judged = [*ctx.spec.validations.values(), *([ctx.spec.validate_output] if ctx.spec.validate_output else [])]
     for spec in judged:
         ctx.threshold(spec.threshold)

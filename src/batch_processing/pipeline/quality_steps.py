@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from batch_processing.errors import CheckError, ValidationFailed
 from batch_processing.pipeline.context import RunContext
-from batch_processing.pipeline.frames import landed_frame, valid_frame
-from batch_processing.pipeline.landing_steps import extracted
+from batch_processing.pipeline.frames import check_inputs, check_split, landed_frame, valid_frame
+from batch_processing.pipeline.landing_steps import check_extracted, extracted
 from batch_processing.pipeline.ledger import check_hop, check_validated
+from batch_processing.pipeline.limits import history_for, limits_of
 from batch_processing.pipeline.manifests import (
     CustomManifest,
     OutputManifest,
@@ -33,6 +34,8 @@ from batch_processing.settings.models import OutputValidationSpec, ValidationSpe
 from batch_processing.storage import write_json
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from batch_processing.quality.validation import Validated
 
 _LOG = logging.getLogger(__name__)
@@ -79,7 +82,9 @@ def custom_validation(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
             checks = load_checks(wanted, root=ctx.project.root)
             if not checks.table:
                 continue
-            rules[source] = run_table_checks(valid_frame(ctx, source), checks, dataset=source)
+            evidence = ctx.folder / "evidence" / source
+            rules[source] = run_table_checks(valid_frame(ctx, source), checks, dataset=source, evidence=evidence)
+            check_inputs(ctx, source)
             verdict = upstream.sources[source]
             result = _custom_result(source, verdict.valid, rules[source])
             ctx.control.record_quality(ctx.key, result)
@@ -93,7 +98,7 @@ def custom_validation(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
 
 def validate_output(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
     """Judges exactly the staged files. Where they fail they are discarded; the table stays as it was."""
-    from batch_processing.delta_lake.staging import discard, read_staged
+    from batch_processing.delta_lake.staging import check_staged, discard, read_staged
 
     spec = ctx.spec.validate_output
     if spec is None:
@@ -110,14 +115,34 @@ def validate_output(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
         where=upstream.staged.table,
         equation=f"staged {upstream.staged.rows:,} != judged {quality.rows:,}",
     )
+    results = [quality, *_output_table_checks(ctx, frame, spec, rows=quality.rows)]
+    check_staged(upstream.staged, hop="validate_output")
     try:
-        _require([quality], ctx)
-    except (ValidationFailed, CheckError):
-        if quality.outcome is Outcome.FAIL:
-            discard(upstream.staged)
+        _require(results, ctx)
+    except ValidationFailed:
+        discard(upstream.staged)
         raise
     ctx.manifests.write(step.id, OutputManifest(new_token(), upstream.token, quality))
-    return {"score": quality.score, "rows": quality.rows, "rules": len(quality.rules)}
+    return {
+        "score": quality.score,
+        "rows": quality.rows,
+        "rules": sum(len(result.rules) for result in results),
+    }
+
+
+def _output_table_checks(
+    ctx: RunContext, frame: DataFrame, spec: OutputValidationSpec, *, rows: int
+) -> list[QualityResult]:
+    from batch_processing.quality.checks import load_checks
+    from batch_processing.quality.table_checks import run_table_checks
+
+    checks = load_checks(spec.checks, root=ctx.project.root)
+    if not checks.table:
+        return []
+    rules = run_table_checks(frame, checks, dataset=OUTPUT_DATASET, evidence=ctx.folder / "evidence" / "_output")
+    result = _custom_result(OUTPUT_DATASET, rows, rules)
+    ctx.control.record_quality(ctx.key, result)
+    return [result]
 
 
 def quality_metrics(ctx: RunContext) -> dict[str, Any]:
@@ -157,6 +182,7 @@ def _judge_source(ctx: RunContext, name: str) -> SourceVerdict:
         return SourceVerdict(landed=landed, valid=0, quarantined=0, quality=quality)
     check_validated(name, landed=landed, valid=quality.valid, quarantined=quality.quarantined)
     quarantine = _quarantine(ctx, name, validated)
+    check_extracted(name, extracted(ctx, name))
     return SourceVerdict(landed, quality.valid, quality.quarantined, quality, quarantine)
 
 
@@ -169,12 +195,15 @@ def _run_suite(
 
     suite = load_suite(spec.suite, suites_dir=ctx.project.suites_dir) if spec.suite else None
     checks = load_checks(spec.checks, root=ctx.project.root) if spec.checks else None
+    limits = limits_of(spec)
     return judge(
         frame,
         dataset=dataset,
         suite=suite,
         checks=checks,
         threshold=ctx.threshold(spec.threshold),
+        limits=limits,
+        history=history_for(ctx, dataset, limits),
         allow_empty=allow_empty,
     )
 
@@ -194,8 +223,10 @@ def _quarantine(ctx: RunContext, name: str, validated: Validated) -> Published |
 
     table = ctx.quarantine_table(name)
     bad = validated.bad_rows()
-    if bad is None and not (local_path(table) / "_delta_log").is_dir():
+    if bad is None and not local_path(table).exists():
         return None
+    # A folder that is no table yet is of a run that staged bad rows and has not committed them. It may only be frozen:
+    # the commit of no rows below is what stops its late one.
     if bad is None:
         bad = landed_frame(ctx, name).withColumn("_reasons", sf.array(sf.lit(""))).where(sf.lit(False))
     token = new_token()
@@ -214,6 +245,7 @@ def _quarantine(ctx: RunContext, name: str, validated: Validated) -> Published |
         where=table,
         equation=f"bad rows counted {validated.result.quarantined:,} != rows written {staged.rows:,}",
     )
+    check_split(ctx, name, valid=validated.valid_rows, quarantined=staged)
     try:
         published = publish(
             staged,
@@ -229,7 +261,8 @@ def _quarantine(ctx: RunContext, name: str, validated: Validated) -> Published |
         # The quarantine is the published run's. This one's bad rows stay staged, so that it goes on without them.
         _LOG.warning("%s of run %s is not quarantined: %s", name, ctx.run_id, late)
         files = tuple(str(local_path(table) / file.path) for file in staged.files)
-        published = Published(table, version=-1, rows=staged.rows, files=files, run_id=ctx.run_id)
+        digests = tuple(file.sha256 for file in staged.files)
+        published = Published(table, version=-1, rows=staged.rows, files=files, run_id=ctx.run_id, digests=digests)
     ctx.control.record_quarantine(ctx.key, name, table)
     return published if staged.rows else None
 

@@ -6,9 +6,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batch_processing.errors import BatchError, TransformError
+from batch_processing.errors import BatchError, LedgerError, StorageError, TransformError
 from batch_processing.pipeline.context import RunContext
-from batch_processing.pipeline.frames import valid_frame
+from batch_processing.pipeline.frames import check_inputs, check_kept, valid_frame
 from batch_processing.pipeline.ledger import check_loaded, check_preserved, check_published
 from batch_processing.pipeline.manifests import (
     EngineManifest,
@@ -40,7 +40,7 @@ def transform(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
     code = ctx.code_digest(spec.function, what="transform")
     print_ = fingerprint(upstream.token, spec.model_dump(), params, table, ctx.spec.target.model_dump(), code)
     done = ctx.manifests.read(step.id, TransformManifest)
-    if done is None or done.fingerprint != print_ or not _still_there(done.staged):
+    if done is None or done.fingerprint != print_ or not _still_as_written(done.staged):
         token = new_token()
         frame = _run_transform(ctx, params)
         staged = stage(
@@ -52,6 +52,9 @@ def transform(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
         if spec.preserves_rows:
             first = next(iter(ctx.spec.sources))
             check_preserved(valid=upstream.sources[first].valid, staged=staged.rows, source=first)
+            check_kept(ctx, first, staged)
+        for source in ctx.spec.sources:
+            check_inputs(ctx, source)
         done = TransformManifest(token, print_, staged)
         ctx.manifests.write(step.id, done)
     files = done.staged.files
@@ -111,6 +114,7 @@ def publish(ctx: RunContext) -> dict[str, Any]:
         **({"published": published.rows} if _rows_known(published) else {}),
         **({"superseded": facts["superseded_rows"]} if "superseded_rows" in facts else {}),
         "already": published.already,
+        "contents": published.contents,
         "slice": ctx.slice.iso,
         "generation": ctx.generation,
         **{name: facts[name] for name in ("score", "outcome", "counts") if name in facts},
@@ -140,7 +144,13 @@ def load_warehouse(ctx: RunContext) -> dict[str, Any]:
     if _rows_known(published):
         check_loaded(published=published.rows, loaded=loaded.rows, table=warehouse.table)
     ctx.control.record_loaded(ctx.key, loaded)
-    return {"table": loaded.table, "loaded": loaded.rows, "already": loaded.already, "location": loaded.location}
+    return {
+        "table": loaded.table,
+        "loaded": loaded.rows,
+        "already": loaded.already,
+        "location": loaded.location,
+        "contents": loaded.contents,
+    }
 
 
 def start_engine(ctx: RunContext) -> dict[str, Any]:
@@ -227,11 +237,16 @@ def _place(error: Exception) -> str:
     return f"{Path(last.tb_frame.f_code.co_filename).name}:{last.tb_lineno}" if last else ""
 
 
-def _still_there(staged: Staged) -> bool:
-    from batch_processing.storage import local_path
+def _still_as_written(staged: Staged) -> bool:
+    """False where a staged file is gone or another one: then the transform is run anew."""
+    from batch_processing.delta_lake.staging import check_staged
 
-    root = local_path(staged.table)
-    return all((root / file.path).is_file() for file in staged.files)
+    try:
+        check_staged(staged, hop="transform")
+    except (LedgerError, StorageError) as error:
+        _LOG.warning("the staged files of an earlier try cannot be used: %s", error)
+        return False
+    return all((Path(staged.table) / file.path).is_file() for file in staged.files)
 
 
 def _rows_known(published: Published) -> bool:

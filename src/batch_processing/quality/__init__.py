@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         row_check,
         table_check,
     )
+    from batch_processing.quality.limits import Limit
     from batch_processing.quality.suite import ExpectationConfig, Suite, load_suite, parse_suite
     from batch_processing.quality.table_checks import run_table_checks
     from batch_processing.quality.validation import Validated, validate, validate_data
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Checks",
     "ExpectationConfig",
+    "Limit",
     "RowCheck",
     "Suite",
     "TableCheck",
@@ -42,6 +44,7 @@ __all__ = [
 
 _HOMES = {
     "checks": ("Checks", "RowCheck", "TableCheck", "TableCheckResult", "load_checks", "row_check", "table_check"),
+    "limits": ("Limit",),
     "suite": ("ExpectationConfig", "Suite", "load_suite", "parse_suite"),
     "table_checks": ("run_table_checks",),
     "validation": ("Validated", "validate", "validate_data"),

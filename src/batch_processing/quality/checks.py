@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 SeverityName = Literal["critical", "warning", "info"]
+EVIDENCE_ROWS = 1_000
+"""Most failing rows that are kept of one table check."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,16 @@ class TableCheckResult:
         success: the verdict.
         observed: a JSON-able value to show.
         message: one sentence on why it failed.
-        unexpected_count: rows that broke it, where the check knows.
+        unexpected_count: rows that broke it, where the check knows; those of `failing_rows` where it does not say.
+        failing_rows: the rows that broke it, any columns. Where the check fails, the first `EVIDENCE_ROWS` of them are
+            kept as a Parquet file in the run's folder.
     """
 
     success: bool
     observed: Any = None
     message: str = ""
     unexpected_count: int | None = None
+    failing_rows: DataFrame | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 
 from batch_processing.errors import UsageError
-from batch_processing.results import Outcome, RuleResult, Severity
+from batch_processing.quality.limits import Limits, judge_limits, uncounted
+from batch_processing.results import LimitResult, Outcome, QualityResult, RuleResult, Severity
 
 _NAMED = 5
 _FAILED = "Data validation failed"
@@ -19,11 +20,12 @@ _FAILED = "Data validation failed"
 
 @dataclass(frozen=True)
 class Decision:
-    """The gate's decision: the outcome, the score (valid / rows) and why it closed, or ""."""
+    """The gate's decision: the outcome, the score (valid / rows), why it closed, or "", and what came of each limit."""
 
     outcome: Outcome
     score: float
     message: str = ""
+    limits: tuple[LimitResult, ...] = ()
 
 
 def decide(
@@ -32,8 +34,11 @@ def decide(
     rows: int,
     bad: int,
     threshold: float,
+    limits: Limits | None = None,
+    history: Sequence[QualityResult] = (),
     allow_empty: bool = False,
     rules_expected: bool = True,
+    suite_empty: bool = False,
 ) -> Decision:
     """The verdict on one dataset.
 
@@ -42,16 +47,22 @@ def decide(
         rows: rows looked at.
         bad: rows that broke a critical row rule, each counted once.
         threshold: least score, 0..1.
+        limits: limits of single rules and of the score; a broken one fails the dataset whatever the score.
+        history: verdicts on the same dataset in earlier slices, the latest first.
         allow_empty: no rows is not an error.
         rules_expected: no rule at all is an error.
+        suite_empty: there is a suite without an expectation, which is an error also beside checks.
 
     Raises:
         UsageError: a threshold outside 0..1.
     """
     limit = exact_threshold(threshold)
     score = (rows - bad) / rows if rows else 1.0
-    if problem := _error(rules, rows=rows, allow_empty=allow_empty, rules_expected=rules_expected):
+    demands = limits or {}
+    empty = suite_empty or (rules_expected and not rules)
+    if problem := _error(rules, demands, rows=rows, allow_empty=allow_empty, empty=empty):
         return Decision(Outcome.ERROR, score, problem)
+    judged = judge_limits(demands, rules, rows=rows, bad=bad, history=history)
     failures = []
     if not passes(rows=rows, bad=bad, threshold=limit):
         failures.append(
@@ -59,9 +70,10 @@ def decide(
             f"({bad:,} of {rows:,} rows broke a rule)"
         )
     failures += table_failures(rules)
+    failures += _listed([found.message for found in judged if found.state == "broken"])
     if failures:
-        return Decision(Outcome.FAIL, score, f"{_FAILED}: {'; '.join(failures)}")
-    return Decision(Outcome.PASS_WITH_QUARANTINE if bad else Outcome.PASS, score)
+        return Decision(Outcome.FAIL, score, f"{_FAILED}: {'; '.join(failures)}", judged)
+    return Decision(Outcome.PASS_WITH_QUARANTINE if bad else Outcome.PASS, score, limits=judged)
 
 
 def decide_table_checks(rules: Sequence[RuleResult]) -> Decision:
@@ -101,13 +113,15 @@ def table_failures(rules: Sequence[RuleResult]) -> list[str]:
     return _listed([f"{rule.rule_id} failed" + (f" ({rule.message})" if rule.message else "") for rule in failed])
 
 
-def _error(rules: Sequence[RuleResult], *, rows: int, allow_empty: bool, rules_expected: bool) -> str:
-    if rules_expected and not rules:
+def _error(rules: Sequence[RuleResult], limits: Limits, *, rows: int, allow_empty: bool, empty: bool) -> str:
+    if empty:
         return "Data validation could not run: the suite is empty, so nothing was judged"
     if unable := _unable(rules):
         return unable
     if rows == 0 and not allow_empty:
         return "Data validation could not run: there are no rows to judge (allow_empty: true accepts that)"
+    if unknown := uncounted(limits, rules, rows=rows):
+        return f"Data validation could not run: {'; '.join(_listed(unknown))}"
     return ""
 
 

@@ -81,7 +81,7 @@ def settle(rule: Mapping[str, Any], result: RuleResult) -> dict[str, Any] | None
     """A candidate with what judging it found: as it is where every row holds, loosened by `mostly` and only a warning
     where few do not, None where it does not hold.
     """
-    share = result.failing_share or 0.0
+    share = (result.unexpected_count or 0) / result.element_count if result.element_count else 0.0
     if result.outcome is Outcome.PASS and share == 0.0:
         return {**rule, "meta": {"failing_share": 0.0}}
     is_null_share = rule["type"] == _NOT_NULL

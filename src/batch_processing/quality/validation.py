@@ -6,7 +6,8 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from batch_processing.quality.frames import Frame
 from batch_processing.quality.gate import decide, exact_threshold
 from batch_processing.quality.gx import exception_of, run_in_gx
 from batch_processing.quality.gx_results import expectation_error, expectation_result, suite_result
+from batch_processing.quality.limits import Limits, require_limits
 from batch_processing.quality.rule_results import (
     check_result,
     gx_rule_result,
@@ -75,6 +77,8 @@ def validate(
     suite: Suite | None = None,
     checks: Checks | None = None,
     threshold: float = 1.0,
+    limits: Limits | None = None,
+    history: Sequence[QualityResult] = (),
     allow_empty: bool = False,
     meta: Mapping[str, Any] | None = None,
 ) -> Validated:
@@ -89,17 +93,21 @@ def validate(
         suite: the suite.
         checks: Python checks; the row-level ones are used.
         threshold: least share of valid rows, 0..1.
+        limits: limits by rule id, and of `score`; a broken one fails the data whatever the score.
+        history: verdicts on the same dataset in earlier slices, the latest first, for limits with `worse_by`.
         allow_empty: no rows is a pass.
         meta: run facts for `gx_result["meta"]`, JSON-able.
 
     Raises:
-        UsageError: a threshold outside 0..1, or a check whose id is also a rule id of the suite.
+        UsageError: a threshold outside 0..1, a check whose id is also a rule id of the suite, or a limit of a rule
+            that is not there or counts no rows.
         CheckError: the DataFrame cannot be evaluated at all.
         EngineError: the engine does not answer.
     """
     exact_threshold(threshold)
     used = checks or Checks()
     _require_distinct_ids(suite, used)
+    require_limits(limits or {}, suite=suite, checks=used, dataset=dataset)
     started = time.monotonic()
     frame = Frame(df)
     configs = suite.expectations if suite else ()
@@ -117,8 +125,11 @@ def validate(
         rows=scanned.rows,
         bad=bad,
         threshold=threshold,
+        limits=limits,
+        history=history,
         allow_empty=allow_empty,
         rules_expected=suite is not None or not used.table,
+        suite_empty=suite is not None and not suite.expectations,
     )
     result = QualityResult(
         dataset=dataset,
@@ -132,11 +143,15 @@ def validate(
         quarantined=bad,
         rules=tuple(rule for rule, _ in judged),
         message=decision.message,
+        limits=decision.limits,
     )
     _LOG.info(
         "validated %s: %s, %d rules, %d of %d rows valid, %.2f s",
         dataset, result.outcome, len(judged), result.valid, result.rows, time.monotonic() - started,
     )  # fmt: skip
+    for limit in result.limits:
+        if limit.state == "not_judged":
+            _LOG.info("a limit of %s is not judged: %s", dataset, limit.message)
     facts = {**(meta or {}), "batch_processing": _facts(result)}
     gx_result = suite_result(result.suite, [found for _, found in judged if found is not None], meta=facts)
     return Validated(df, result=result, gx_result=gx_result, split=split if bad else None)
@@ -149,6 +164,8 @@ def validate_data(
     suites_dir: Path | str | None = None,
     checks: Checks | None = None,
     threshold: float = 1.0,
+    limits: Limits | None = None,
+    history: Sequence[QualityResult] = (),
     allow_empty: bool = False,
 ) -> Validated:
     """Judges a DataFrame by a suite: `if validate_data(df, "batch_suite"): ...`
@@ -159,6 +176,8 @@ def validate_data(
         suites_dir: where named suites are; default `gx/expectations` in the current folder.
         checks: Python checks; the row-level ones are used.
         threshold: least share of valid rows, 0..1.
+        limits: limits by rule id, as `{"amount_is_positive": Limit(share=0.01)}`, and of `score`.
+        history: `.result` of earlier verdicts, the latest first, for limits with `worse_by`.
         allow_empty: no rows is a pass.
 
     Returns:
@@ -173,7 +192,9 @@ def validate_data(
         found = load_suite(suite, suites_dir=folder)
     else:
         found = suite if isinstance(suite, Suite) else parse_suite(suite)
-    return validate(df, suite=found, checks=checks, threshold=threshold, allow_empty=allow_empty)
+    return validate(
+        df, suite=found, checks=checks, threshold=threshold, limits=limits, history=history, allow_empty=allow_empty
+    )
 
 
 def _require_distinct_ids(suite: Suite | None, checks: Checks) -> None:
@@ -266,11 +287,15 @@ def _facts(result: QualityResult) -> dict[str, Any]:
         for rule in result.rules
         if rule.engine == "python"
     ]
+    scores = [
+        {"id": rule.rule_id, "score": rule.score, "failing": rule.unexpected_count, "judged": rule.judged_count}
+        for rule in result.rules
+    ]
     return {
         "dataset": result.dataset, "outcome": result.outcome.value, "score": result.score,
         "threshold": result.threshold,
         "rows": result.rows, "quarantined": result.quarantined, "fingerprint": result.fingerprint, "checks": custom,
-        "message": result.message,
+        "message": result.message, "rules": scores, "limits": [asdict(limit) for limit in result.limits],
     }  # fmt: skip
 
 

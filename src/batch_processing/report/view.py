@@ -11,7 +11,15 @@ from pathlib import PurePath, PurePosixPath
 from batch_processing.control.records import RunRecord, SourceRecord
 from batch_processing.report.flow import TALL, WIDE, Flow, flow
 from batch_processing.report.timeline import Timeline, timeline
-from batch_processing.results import Outcome, QualityResult, RuleResult, Severity, table_checks_dataset
+from batch_processing.results import (
+    OUTPUT_DATASET,
+    LimitResult,
+    Outcome,
+    QualityResult,
+    RuleResult,
+    Severity,
+    table_checks_dataset,
+)
 
 _OUTCOME_ORDER = (Outcome.ERROR, Outcome.FAIL, Outcome.RUNNING, Outcome.PASS_WITH_QUARANTINE, Outcome.PASS)
 _SEVERITY_ORDER = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
@@ -27,14 +35,19 @@ SENTENCES = {
 
 @dataclass(frozen=True)
 class RuleView:
-    """A rule and its bar: `bar` in percent of the bar's full length."""
+    """A rule with its limits and its bar: `bar` in percent of the bar's full length."""
 
     rule: RuleResult
     bar: float
+    limits: tuple[LimitResult, ...] = ()
 
     @property
     def holds(self) -> bool:
-        return self.rule.outcome is Outcome.PASS
+        return self.rule.outcome is Outcome.PASS and not self.over_limit
+
+    @property
+    def over_limit(self) -> bool:
+        return any(limit.state == "broken" for limit in self.limits)
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,7 @@ class DatasetView:
     """One verdict.
 
     A full bar means a failing share of `scale`; `tolerance` (percent of it) is what the gate allows. Table-level
-    checks alone give a verdict without a score.
+    checks alone give a verdict without a score. `limits` are the score's own.
     """
 
     quality: QualityResult
@@ -50,6 +63,7 @@ class DatasetView:
     scale: float
     tolerance: float | None
     has_score: bool = True
+    limits: tuple[LimitResult, ...] = ()
 
     @property
     def broken(self) -> tuple[RuleView, ...]:
@@ -100,7 +114,7 @@ class ReportView:
 def build_view(run: RunRecord, *, now: datetime | None = None) -> ReportView:
     """Works out the report of a run, finished or not."""
     steps = timeline(run.steps, now=now)
-    unscored = {table_checks_dataset(record.source) for record in run.sources}
+    unscored = {table_checks_dataset(name) for name in (*(record.source for record in run.sources), OUTPUT_DATASET)}
     return ReportView(
         run=run,
         sentence=_sentence(run),
@@ -124,6 +138,9 @@ def next_command(run: RunRecord) -> str:
 
 
 def _sentence(run: RunRecord) -> str:
+    if run.interrupted:
+        kept = "" if run.version is None else f" Version {run.version} of the table is published."
+        return f"Interrupted: its process ended before the run did.{kept} Run the slice again; it goes on cleanly."
     if run.outcome in (Outcome.FAIL, Outcome.ERROR):
         kept = "Nothing was published" if run.version is None else f"Version {run.version} of the table is published"
         return f"{SENTENCES[run.outcome]} {kept}."
@@ -142,14 +159,22 @@ def dataset_view(quality: QualityResult, *, has_score: bool = True) -> DatasetVi
     shares = [share for rule in quality.rules if (share := rule.failing_share) is not None]
     allowed = 1.0 - quality.threshold
     scale = max([*shares, allowed]) or 1.0
-    rules = sorted(quality.rules, key=_rule_order)
+    rules = [
+        RuleView(rule, round(100 * (rule.failing_share or 0.0) / scale, 2), _limits_of(quality, rule.rule_id))
+        for rule in quality.rules
+    ]
     return DatasetView(
         quality=quality,
-        rules=tuple(RuleView(rule, round(100 * (rule.failing_share or 0.0) / scale, 2)) for rule in rules),
+        rules=tuple(sorted(rules, key=lambda view: (not view.over_limit, _rule_order(view.rule)))),
         scale=scale,
         tolerance=round(100 * allowed / scale, 2) if allowed > 0 else None,
         has_score=has_score,
+        limits=_limits_of(quality, "score"),
     )
+
+
+def _limits_of(quality: QualityResult, rule: str) -> tuple[LimitResult, ...]:
+    return tuple(limit for limit in quality.limits if limit.rule == rule)
 
 
 def _rule_order(rule: RuleResult) -> tuple[int, int, float, str]:

@@ -172,6 +172,7 @@ ColumnType = Annotated[
 ]
 ColumnName = Annotated[str, AfterValidator(_column_name), WithJsonSchema({"type": "string", "minLength": 1})]
 Name = Annotated[str, Field(pattern=_NAME, max_length=200)]
+RuleId = Annotated[str, Field(min_length=1, max_length=500)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Character = Annotated[str, Field(min_length=1, max_length=1)]
 Threshold = Annotated[float | str, BeforeValidator(_threshold), WithJsonSchema(_THRESHOLD_SCHEMA)]

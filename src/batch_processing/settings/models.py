@@ -27,6 +27,7 @@ from batch_processing.settings.fields import (
     OptionalTemplate,
     PositiveDuration,
     Reference,
+    RuleId,
     Schedule,
     Share,
     Suite,
@@ -34,6 +35,7 @@ from batch_processing.settings.fields import (
     Template,
     Threshold,
 )
+from batch_processing.settings.limits import LimitSpec
 from batch_processing.settings.templates import near
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "DatabaseSpec",
     "EngineSpec",
     "FilesSpec",
+    "LimitSpec",
     "Model",
     "OutputValidationSpec",
     "PaginationSpec",
@@ -188,12 +191,14 @@ class ValidationSpec(Model):
     """Checks on one landed source.
 
     `suite` names a file of the project's `gx/expectations`. `checks` are dotted names of functions marked
-    `@row_check` or `@table_check`. `threshold` is a number or a template that renders to one, 0..1.
+    `@row_check` or `@table_check`. `threshold` is a number or a template that renders to one, 0..1. `limits` are by
+    rule id; `score` is the score of the whole dataset.
     """
 
     suite: Suite | None = None
     checks: tuple[Reference, ...] = ()
     threshold: Threshold = 1.0
+    limits: dict[RuleId, LimitSpec] = Field(default_factory=dict)
     allow_empty: bool = False
 
     @classmethod

@@ -23,6 +23,7 @@ from batch_processing.warehouse.session import wait_seconds
 _LOG = logging.getLogger(__name__)
 _LOOK_AGAIN_SECONDS = 0.2
 _READER = "_batch_reader"
+_BATCH_ROWS = 65_536
 _MEMORY_LIMIT = "512MB"
 _ONE_AT_A_TIME: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
 """A DuckDB file has one writing process; within ours, one load at a time."""
@@ -146,6 +147,12 @@ class DuckDbSession:
 
     def nested_form(self, existing: str) -> str:
         return "json" if existing in _JSON_TYPES else "native"
+
+    def readable(self, column: Column, existing: str | None) -> str | None:
+        return quoted(column.name) if existing is not None else f"CAST(NULL AS {self.type_of(column)})"
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> pa.RecordBatchReader:
+        return self._told(lambda: self._db.sql(sql, params=list(parameters)).to_arrow_reader(_BATCH_ROWS))
 
     def index(self, table: TableName, columns: Sequence[Column], *, keys: Sequence[str]) -> None:
         """Nothing to do: DuckDB keeps minimum and maximum of every column per row group."""

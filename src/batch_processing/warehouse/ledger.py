@@ -5,11 +5,16 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 
-from batch_processing.results import Slice
+from batch_processing.results import Published, Slice
+from batch_processing.settings.models import TargetSpec
 from batch_processing.settings.values import Connection
 from batch_processing.warehouse import statements
+from batch_processing.warehouse.columns import read_columns
+from batch_processing.warehouse.comparison import Compared, compare_rows
+from batch_processing.warehouse.files import published_files
 from batch_processing.warehouse.load import open_session
 from batch_processing.warehouse.names import LEDGER_TABLE, parse_table
+from batch_processing.warehouse.transaction import contents_in
 
 
 @dataclass(frozen=True)
@@ -20,11 +25,15 @@ class LedgerRow:
         generation: what is loaded.
         rows: how many rows the load put in.
         counted: rows of this slice and generation that the table holds now; later slices may have replaced some.
+        contents: what they are of, as `Published.contents`; "" where an older release loaded them.
+        later: loads of the table that came after it, or are of a later version.
     """
 
     generation: int
     rows: int
     counted: int
+    contents: str = ""
+    later: int = 0
 
 
 def ledger_row(connection: Connection, *, table: str, pipeline: str, slice: Slice) -> LedgerRow | None:
@@ -34,11 +43,8 @@ def ledger_row(connection: Connection, *, table: str, pipeline: str, slice: Slic
         SettingError: a connection of another type, or an incomplete one.
         WarehouseError: the warehouse does not answer.
     """
-    if connection.conn_type == "duckdb":
-        from batch_processing.warehouse.duckdb import database_file
-
-        if not database_file(connection).is_file():
-            return None  # opening it would make it
+    if not _is_there(connection):
+        return None
     parsed = parse_table(table)
     with closing(open_session(connection)) as session:
         name = session.name(parsed)
@@ -50,4 +56,52 @@ def ledger_row(connection: Connection, *, table: str, pipeline: str, slice: Slic
             return None
         generation, rows = int(entry[0][0]), int(entry[0][1])
         counted = session.execute(statements.count_slice(name), [slice.start, generation])
-        return LedgerRow(generation, rows, int(counted[0][0]))
+        later = session.execute(statements.count_later(ledger), [pipeline, parsed.table, slice.start])
+        return LedgerRow(generation, rows, int(counted[0][0]), contents_in(entry[0][3]), int(later[0][0]))
+
+
+def compare_loaded(
+    published: Published,
+    *,
+    connection: Connection,
+    table: str,
+    target: TargetSpec,
+    schema_json: str,
+    slice: Slice,
+    generation: int,
+) -> Compared:
+    """Compares the values of the warehouse's rows of a slice with those in the published files.
+
+    Args:
+        published: the table version; its files must be there.
+        connection: the warehouse, in which `ledger_row` found the slice.
+        table: as declared.
+        target: how the Delta table was written.
+        schema_json: the published table's schema in Delta's JSON form.
+        slice: the data interval.
+        generation: which one is loaded.
+
+    Raises:
+        WarehouseError: the warehouse does not answer.
+        TableError, StorageError, LedgerError: log or files cannot be read, or are not what the log says.
+    """
+    columns = read_columns(schema_json)
+    files = published_files(published, columns=columns, partition_by=target.partition_by)
+    with closing(open_session(connection)) as session:
+        return compare_rows(
+            session,
+            session.name(parse_table(table)),
+            files=files,
+            columns=columns,
+            slice=slice,
+            generation=generation,
+        )
+
+
+def _is_there(connection: Connection) -> bool:
+    """False for a DuckDB file that is absent: opening it would make it."""
+    if connection.conn_type != "duckdb":
+        return True
+    from batch_processing.warehouse.duckdb import database_file
+
+    return database_file(connection).is_file()

@@ -126,6 +126,22 @@ class PostgresSession:
     def nested_form(self, existing: str) -> str:
         return "jsonb" if existing == "jsonb" else "json"
 
+    def readable(self, column: Column, existing: str | None) -> str | None:
+        """Not `jsonb`, which orders keys and rewrites numbers. Numerics as text: the driver has no decimals."""
+        if existing is None:
+            return f"CAST(NULL AS {self.type_of(column)})" if not column.nested else None
+        if existing == "jsonb":
+            return None
+        as_text = column.nested or pa.types.is_decimal(column.arrow)
+        return f"CAST({quoted(column.name)} AS text)" if as_text else quoted(column.name)
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> pa.RecordBatchReader:
+        def run() -> pa.RecordBatchReader:
+            self._cursor.execute(sql, list(parameters) or None)
+            return self._cursor.fetch_record_batch()
+
+        return self._told(run)
+
     def index(self, table: TableName, columns: Sequence[Column], *, keys: Sequence[str]) -> None:
         """A block-range index on what is replaced at once (a few pages, hardly any cost), a B-tree on merge keys."""
         ranged = [column.name for column in columns if column.kind != "boolean" and not column.nested]

@@ -56,6 +56,19 @@ class Session(Protocol):
         """How nested values travel to a column of this type: `jsonb`, `json` or `native`."""
         ...
 
+    def readable(self, column: Column, existing: str | None) -> str | None:
+        """SQL that reads a column's values as they were copied; None where they are kept in another form.
+
+        Args:
+            column: of the published table.
+            existing: the type it has in the warehouse; None where the table lacks it.
+        """
+        ...
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> pa.RecordBatchReader:
+        """Runs a query and streams its rows."""
+        ...
+
     def index(self, table: TableName, columns: Sequence[Column], *, keys: Sequence[str]) -> None:
         """Makes the indexes that a new table is replaced by."""
         ...

@@ -37,9 +37,9 @@ def create_ledger(ledger: TableName) -> str:
 
 
 def select_entry(ledger: TableName) -> str:
-    """Generation, rows and table id that the ledger holds for $1 pipeline, $2 table, $3 slice."""
+    """Generation, rows, table id and hash that the ledger holds for $1 pipeline, $2 table, $3 slice."""
     keys = " AND ".join(f"{quoted(name)} = ${number}" for number, name in enumerate(LEDGER_KEY, 1))
-    return f'SELECT "generation", "rows", "table_id" FROM {ledger.sql} WHERE {keys}'  # noqa: S608 - quoted names
+    return f'SELECT "generation", "rows", "table_id", "hash" FROM {ledger.sql} WHERE {keys}'  # noqa: S608 - quoted names
 
 
 def select_latest_version(ledger: TableName) -> str:
@@ -47,6 +47,17 @@ def select_latest_version(ledger: TableName) -> str:
     return (
         f'SELECT max("table_version") FROM {ledger.sql} '  # noqa: S608 - quoted names
         'WHERE "pipeline" = $1 AND "table" = $2 AND "table_id" = $3'
+    )
+
+
+def count_later(ledger: TableName) -> str:
+    """Counts the loads of the table that came after, or are of a later version than, that of $1, $2, $3."""
+    keys = " AND ".join(f"mine.{quoted(name)} = ${number}" for number, name in enumerate(LEDGER_KEY, 1))
+    return (
+        f'SELECT count(*) FROM {ledger.sql} other JOIN {ledger.sql} mine ON other."table" = mine."table" '  # noqa: S608 - quoted names
+        f'AND (other."pipeline" <> mine."pipeline" OR other."slice" <> mine."slice") WHERE {keys} '
+        'AND (other."loaded_at" >= mine."loaded_at" '
+        'OR (other."table_id" = mine."table_id" AND other."table_version" > mine."table_version"))'
     )
 
 
@@ -104,6 +115,12 @@ def count_all(table: TableName) -> str:
 def count_slice(table: TableName) -> str:
     """Rows of slice $1 and generation $2."""
     return f"SELECT count(*) FROM {table.sql} WHERE {_SLICE} = $1 AND {_GENERATION} = $2"  # noqa: S608 - quoted names
+
+
+def select_slice(table: TableName, expressions: Mapping[str, str]) -> str:
+    """Reads the rows of slice $1 and generation $2; `expressions` has each column's SQL."""
+    listed = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in expressions.items()) or "0"
+    return f"SELECT {listed} FROM {table.sql} WHERE {_SLICE} = $1 AND {_GENERATION} = $2"  # noqa: S608 - quoted names
 
 
 def merge_superseded(table: TableName, keys: Sequence[str], sequence_by: str) -> str:

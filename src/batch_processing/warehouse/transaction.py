@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
+from batch_processing.digests import check_files
 from batch_processing.errors import LedgerError, TableError, WarehouseRefused
 from batch_processing.results import Loaded, Published, Slice
 from batch_processing.settings.models import TargetSpec
@@ -20,6 +21,8 @@ from batch_processing.warehouse.session import Session
 
 _LOG = logging.getLogger(__name__)
 _PARTITIONS_AT_ONCE = 200
+_CONTENTS = "contents:"
+"""Before a `hash` that is of the files' bytes: a ledger of an earlier release has the column, with another hash."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,11 @@ class Job:
     generation: int
 
 
+def contents_in(entry_hash: str) -> str:
+    """What a ledger row's `hash` says its rows are of, as `Published.contents`; "" where an older release wrote it."""
+    return entry_hash.removeprefix(_CONTENTS) if entry_hash.startswith(_CONTENTS) else ""
+
+
 def run_load(job: Job, session: Session) -> Loaded:
     """Loads the job's rows, or finds that they are there.
 
@@ -64,6 +72,7 @@ def run_load(job: Job, session: Session) -> Loaded:
     if existing and has_ledger and (done := _already(job, session, ledger)):
         return done
     _check_files_known(job)
+    _check_unchanged(job)
     types = _ready_table(job, session, table, existing)
     if not has_ledger:
         _create_ledger(session, ledger)
@@ -72,10 +81,11 @@ def run_load(job: Job, session: Session) -> Loaded:
         _merge(job, session, table, stream, types)
     else:
         _replace(job, session, table, stream, types)
+    _check_unchanged(job)
     _write_entry(job, session, ledger)
     session.commit()
     _LOG.info("loaded %s rows into %s for slice %s", job.published.rows, job.declared, job.slice)
-    return Loaded(job.declared, job.published.rows, location=session.location)
+    return Loaded(job.declared, job.published.rows, location=session.location, contents=job.published.contents)
 
 
 def _already(job: Job, session: Session, ledger: TableName) -> Loaded | None:
@@ -83,7 +93,10 @@ def _already(job: Job, session: Session, ledger: TableName) -> Loaded | None:
     entry = session.execute(statements.select_entry(ledger), [job.pipeline, job.table.table, job.slice.start])
     if entry and entry[0][0] >= job.generation and entry[0][2] == job.files.table_id:
         _LOG.info("generation %s of slice %s is already in %s", job.generation, job.slice, job.declared)
-        return Loaded(job.declared, int(entry[0][1]), already=True, location=session.location)
+        contents = contents_in(entry[0][3])
+        if entry[0][0] == job.generation:
+            _check_contents(job, contents)
+        return Loaded(job.declared, int(entry[0][1]), already=True, location=session.location, contents=contents)
     if job.target.mode != "overwrite":
         return None
     latest = session.execute(
@@ -104,6 +117,30 @@ def _check_files_known(job: Job) -> None:
             "the table's log no longer says which files the slice's publish added",
             where=f"{job.published.table} slice {job.slice}",
             fix="reprocess the slice: batchctl reprocess PIPELINE --slice",
+        )
+
+
+def _check_contents(job: Job, contents: str) -> None:
+    """The generation's rows were loaded from the files that were published."""
+    published = job.published.contents
+    if published and contents and published != contents:
+        raise LedgerError(
+            "the row ledger breaks at load_warehouse: the slice was loaded from other files than were published",
+            where=f"{job.declared} slice {job.slice}",
+            found=f"published contents {published}, loaded {contents}",
+            fix="nothing was changed; find out who wrote the table or its ledger, then reprocess the slice",
+        )
+
+
+def _check_unchanged(job: Job) -> None:
+    """The files are those that were published: before they are read, and by their times once they were."""
+    if len(job.published.digests) == len(job.published.files):
+        check_files(
+            dict(zip(job.published.files, job.published.digests, strict=True)),
+            hop="load_warehouse",
+            what="published",
+            fix="nothing was loaded from them; restore the file, or reprocess the slice",
+            rows=job.published.rows,
         )
 
 
@@ -246,7 +283,8 @@ def _copy(session: Session, stream: RowStream, table: TableName) -> None:
 def _check_count(job: Job, counted: int, *, what: str) -> None:
     if counted != job.published.rows:
         raise LedgerError(
-            "the warehouse does not hold the rows that were published; nothing was kept",
+            "the row ledger breaks at load_warehouse: the warehouse does not hold the rows that were published; "
+            "nothing was kept",
             where=f"{job.declared} slice {job.slice}",
             found=f"{counted} {what}, {job.published.rows} published",
             fix="run the step again; if it stays, look for a trigger or rule on the table, or reprocess the slice",
@@ -261,7 +299,7 @@ def _write_entry(job: Job, session: Session, ledger: TableName) -> None:
         job.generation,
         job.published.version,
         job.published.rows,
-        job.files.digest,
+        f"{_CONTENTS}{job.published.contents}" if job.published.contents else job.files.digest,
         job.published.run_id,
         datetime.now(UTC),
         job.files.table_id,

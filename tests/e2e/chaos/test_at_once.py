@@ -14,10 +14,11 @@ from batch_processing.delta_lake.commit import StaleSnapshot
 from tests.e2e.chaos.harness import Chaos, Ending
 from tests.e2e.chaos.state import State, delta_rows, state_of
 from tests.e2e.chaos.trials import Scene, Trials
-from tests.e2e.chaos.world import SECOND_DAY, Mode, day_after, make_world, write_day
+from tests.e2e.chaos.world import Mode, day_after, make_world, write_day
 from tests.services.project import SmallProject
 
 WRITERS, COMMITS = 8, 25
+ROWS_BEFORE = Scene()
 PASSED = ("PASS", "PASS_WITH_QUARANTINE")
 
 
@@ -58,17 +59,20 @@ def test_a_frozen_run_that_wakes_late_changes_nothing(trials: Trials, point: str
     assert trials.differences(world, scene) == []
 
 
-def test_a_frozen_run_does_not_bring_back_a_quarantine_that_was_mended(trials: Trials) -> None:
-    mended, after = quarantine_after_a_late_run(trials)
+@pytest.mark.parametrize("scene", [ROWS_BEFORE, Scene(empty=True)], ids=["rows before", "first rows ever"])
+def test_a_frozen_run_does_not_bring_back_a_quarantine_that_was_mended(trials: Trials, scene: Scene) -> None:
+    mended, after = quarantine_after_a_late_run(trials, scene=scene)
     assert (after.table, after.warehouse, after.quarantine) == (mended.table, mended.warehouse, mended.quarantine)
 
 
-def quarantine_after_a_late_run(trials: Trials, changes: tuple[str, ...] = ()) -> tuple[State, State]:
+def quarantine_after_a_late_run(
+    trials: Trials, changes: tuple[str, ...] = (), *, scene: Scene = ROWS_BEFORE
+) -> tuple[State, State]:
     """A run freezes before it commits bad rows, the data is mended and run, the first wakes: states before, after."""
-    world = trials.copy(Scene())
-    how = {"changes": ("impatient lock", *changes)}
+    world = trials.copy(scene)
+    how: dict[str, Any] = {"changes": ("impatient lock", *changes), "day": scene.day}
     frozen = trials.chaos.freeze_at(world, "quarantine: before its commit", **how)
-    write_day(world, SECOND_DAY, bad=False)
+    write_day(world, scene.day, bad=False)
     trials.chaos.pass_(world, **how)
     mended = state_of(world)
     frozen.strike(signal.SIGCONT)

@@ -45,7 +45,7 @@ def test_every_row_of_a_run_is_shown_hop_by_hop_and_the_tables_agree(
 ) -> None:
     project.write_orders([*GOOD_ROWS, *BAD])
     result = project.run()
-    code, found = ledger(result.run_id, "--verify")
+    code, found = ledger(result.run_id)
     assert (code, broken(found)) == (0, [])
     assert equations(found["hops"]) == {
         "extract customers": "read 3 = rejected 0 + landed 3",
@@ -58,10 +58,17 @@ def test_every_row_of_a_run_is_shown_hop_by_hop_and_the_tables_agree(
         "load_warehouse": "published 100 = loaded 100",
     }
     assert equations(found["verified"]) == {
+        "landed customers": "landed 3 = in the files 3",
+        "landed orders": "landed 102 = in the files 102",
+        "rejected orders": "rejected 1 = in the files 1",
         "quarantine orders": "quarantined 2 = in the table 2",
         "Delta commit": "published 100 = in its files 100",
         "warehouse ledger": "loaded 100 = in its ledger 100",
+        "warehouse rows": "loaded 100 = equal in the table 100",
     }
+    notes = {hop["hop"]: hop["note"] for hop in found["verified"]}
+    assert notes.pop("warehouse rows") == "every value agrees"
+    assert all(note.startswith("the contents agree") for note in notes.values()), notes
     assert run_cli(["ledger"]) == 0
     out = capsys.readouterr().out
     assert "✓" in out
@@ -69,7 +76,7 @@ def test_every_row_of_a_run_is_shown_hop_by_hop_and_the_tables_agree(
 
 
 def lose_a_file_s_row(project: SmallProject) -> None:
-    (file,) = project.table.rglob("*.parquet")
+    (file,) = project.table.rglob("day=*/*.parquet")
     pq.write_table(pq.read_table(file, partitioning=None).slice(1), file)
 
 
@@ -101,7 +108,7 @@ def lose_a_recorded_row(project: SmallProject) -> None:
     [
         (lose_a_file_s_row, ["Delta commit"]),
         (lose_a_quarantined_row, ["quarantine orders"]),
-        (double_a_loaded_row, ["warehouse ledger"]),
+        (double_a_loaded_row, ["warehouse rows"]),
         (change_the_ledger_row, ["warehouse ledger"]),
         (lose_the_warehouse, ["warehouse ledger"]),
         (lose_a_recorded_row, ["validate_output", "publish"]),
@@ -113,7 +120,7 @@ def test_a_lost_or_doubled_row_breaks_its_hop_and_ends_with_3(
     project.write_orders([*GOOD_ROWS, *BAD])
     project.run()
     harm(project)
-    code, found = ledger("--verify")
+    code, found = ledger()
     assert (code, found["exit_code"], broken(found)) == (3, 3, hops)
     assert not (harm is lose_the_warehouse and project.warehouse.exists()), "looking makes nothing"
 
@@ -123,32 +130,54 @@ def test_what_a_later_run_replaced_is_said_and_breaks_nothing(project: SmallProj
     failed = project.run()
     project.write_orders([*GOOD_ROWS, *BAD])
     first = project.run()
-    code, found = ledger(failed.run_id, "--verify")
+    code, found = ledger(failed.run_id)
     assert code == 0
     assert [hop["hop"] for hop in found["hops"]][-1] == "validate orders", "the failed run came no further"
-    assert "replaced since" in found["verified"][0]["note"]
+    assert "replaced since" in found["verified"][-1]["note"]
     loaded = project.load()
     with ControlStore.open(loaded.project.control_url) as control:
         control.raise_generation("orders", first.slice)
     project.write_orders(GOOD_ROWS[:50])
     assert project.run().generation == 2
-    code, found = ledger(first.run_id, "--verify")
-    assert (code, {hop["holds"] for hop in found["verified"][1:]}) == (0, {None})
-    assert ledger("--verify")[0] == 0
+    code, found = ledger(first.run_id)
+    held = {hop["hop"]: hop["holds"] for hop in found["verified"]}
+    assert (code, held["Delta commit"], held["warehouse ledger"]) == (0, None, None)
+    assert ledger()[0] == 0
+
+
+def test_rows_that_a_later_slice_replaced_are_said_and_one_too_many_still_breaks(
+    project: SmallProject, ledger: Ledger
+) -> None:
+    first = project.run()
+    project.run(day="2026-11-02")
+    code, found = ledger(first.run_id)
+    rows = found["verified"][-1]
+    assert (code, rows["hop"], rows["holds"]) == (0, "warehouse rows", None)
+    assert rows["note"] == "100 rows replaced by later loads"
+    with duckdb.connect(str(project.warehouse)) as warehouse:
+        warehouse.execute("SET TimeZone = 'UTC'")
+        warehouse.execute(
+            "insert into orders select * replace ('2026-11-01 02:00:00+00'::timestamptz as _slice) "
+            "from orders where id = 7"
+        )
+        warehouse.execute("update orders set name = 'Eve' where id = 7 and _slice = '2026-11-01 02:00:00+00'")
+    code, found = ledger(first.run_id)
+    assert (code, broken(found)) == (3, ["warehouse rows"])
+    assert found["verified"][-1]["note"] == "100 rows missing, 1 too many"
 
 
 def test_a_run_that_found_its_slice_published_has_the_last_hop_alone(project: SmallProject, ledger: Ledger) -> None:
     project.run()
     project.run()
-    code, found = ledger("--verify")
+    code, found = ledger()
     assert (code, list(equations(found["hops"]))) == (0, ["load_warehouse"])
-    assert [hop["holds"] for hop in found["verified"]] == [True, True]
+    assert [hop["holds"] for hop in found["verified"]] == [True, True, True]
 
 
 def test_a_transform_that_promises_to_keep_rows_is_held_to_it(project: SmallProject, ledger: Ledger) -> None:
     project.declaration["transform"] = {"function": f"{project.module}:transform", "preserves_rows": True}
     project.run()
-    code, found = ledger()
+    code, found = ledger("--no-verify")
     assert code == 0
     assert equations(found["hops"])["transform"] == "valid orders 100 = staged 100"
     assert found["verified"] is None
@@ -157,10 +186,10 @@ def test_a_transform_that_promises_to_keep_rows_is_held_to_it(project: SmallProj
 def test_without_its_declaration_a_run_is_still_looked_at(project: SmallProject, ledger: Ledger) -> None:
     project.run()
     project.file.write_text("pipeline: orders\nsouces: {}\n")
-    assert ledger()[0] == 0
-    assert ledger("--verify")[0] == 2
+    assert ledger("--no-verify")[0] == 0
+    assert ledger()[0] == 2
     project.file.unlink()
-    code, found = ledger("--verify")
+    code, found = ledger()
     assert code == 0
     assert "no declaration" in found["verified"][-1]["note"]
 

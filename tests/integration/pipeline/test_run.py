@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
@@ -87,6 +88,42 @@ def test_a_failed_slice_runs_again_once_its_data_is_mended(project: SmallProject
     assert (result.outcome, result.rows.published) == (Outcome.PASS, 100)
     quarantine = DeltaTable(f"{project.root}/home/quarantine/orders/orders").to_pyarrow_table()
     assert quarantine.num_rows == 0, "the mended slice has no bad rows any more"
+
+
+def test_a_quarantine_that_an_unfinished_run_began_is_empty_after_a_clean_one_and_takes_rows_later(
+    project: SmallProject,
+) -> None:
+    place = Path(f"{project.root}/home/quarantine/orders/orders")
+    place.mkdir(parents=True)
+    assert project.run().outcome is Outcome.PASS
+    assert DeltaTable(str(place)).to_pyarrow_table().num_rows == 0
+    project.write_orders([*GOOD_ROWS, *BAD_ROWS])
+    later = project.run(day="2026-11-02")
+    assert (later.outcome, later.rows.quarantined) == (Outcome.PASS_WITH_QUARANTINE, 5)
+    assert DeltaTable(str(place)).to_pyarrow_table().num_rows == 5
+
+
+def test_the_failing_rows_of_a_table_check_stay_with_the_run_that_names_their_file(project: SmallProject) -> None:
+    module = f"{project.module}_checks"
+    (project.root / f"{module}.py").write_text(
+        "from batch_processing.quality import TableCheckResult, table_check\n\n"
+        '@table_check(severity="warning")\n'
+        "def low(df):\n    return TableCheckResult(False, failing_rows=df.where('id <= 3'))\n\n"
+        "@table_check\n"
+        "def high(df):\n    return TableCheckResult(False, failing_rows=df.where('id > 60').select('id'))\n"
+    )
+    project.declaration["validate"]["orders"]["checks"] = [f"{module}:low"]
+    project.declaration["validate_output"]["checks"] = [f"{module}:high"]
+    result = project.run()
+    (low,), (high,) = (list(project.root.glob(f"home/runs/**/evidence/{name}")) for name in ("orders/*", "_output/*"))
+    assert result.outcome is Outcome.FAIL
+    assert str(high) in result.error
+    page = Path(result.report).read_text()
+    assert str(low) in page
+    assert str(high) in page
+    assert sorted(pq.read_table(low)["id"].to_pylist()) == [1, 2, 3]
+    assert pq.read_table(low).column_names[:4] == ["id", "customer_id", "amount", "day"]
+    assert (pq.read_table(high).column_names, pq.read_table(high).num_rows) == (["id"], 40)
 
 
 def test_a_failing_output_suite_leaves_the_table_as_it_was(project: SmallProject) -> None:

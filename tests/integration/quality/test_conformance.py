@@ -3,8 +3,8 @@
     CONFORMANCE_ROUNDS=50 CONFORMANCE_SEED=1 pytest tests/integration/quality/test_conformance.py
 
 What GX cannot say is left out here and has known answers instead: LIKE patterns (no implementation for Spark), the
-median and quantiles on the embedded engine (GX needs approxQuantile), quartiles with NaN, which that engine puts anywhere
-among the values, and zero with a sign, which it counts as a second zero in some operators.
+median and quantiles on the embedded engine (GX needs approxQuantile), quartiles with NaN, which that engine puts
+anywhere among the values, and zero with a sign, which it counts as a second zero in some operators.
 """
 
 from __future__ import annotations

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -305,6 +307,59 @@ def test_table_checks_give_a_verdict_each(orders: Any) -> None:
     assert found[1].observed == 2
     assert found[2].message == "the check raised ValueError: nope"
     assert "returned NoneType" in found[3].message
+
+
+def test_the_failing_rows_of_a_table_check_are_counted_and_kept_up_to_a_limit(
+    orders: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch_processing.quality.table_checks.EVIDENCE_ROWS", 2)
+    three = orders.where("id <= 3")
+
+    @table_check
+    def few(df: Any) -> TableCheckResult:
+        return TableCheckResult(False, message="two are odd", failing_rows=three.limit(2))
+
+    @table_check(id="many/rows")
+    def many(df: Any) -> TableCheckResult:
+        return TableCheckResult(False, failing_rows=three)
+
+    @table_check
+    def known(df: Any) -> TableCheckResult:
+        return TableCheckResult(False, unexpected_count=30, failing_rows=three.select("id"))
+
+    @table_check
+    def good(df: Any) -> TableCheckResult:
+        return TableCheckResult(True, failing_rows=three)
+
+    @table_check
+    def raising(df: Any) -> TableCheckResult:
+        return TableCheckResult(False, failing_rows=df.where("cast(mail as bigint) = id"))
+
+    @table_check
+    def listed(df: Any) -> TableCheckResult:
+        return TableCheckResult(False, failing_rows=["a@x"])  # type: ignore[arg-type]
+
+    folder = tmp_path / "evidence" / "orders"
+    checks = Checks(table=(few, many, known, good, raising, listed))
+    found = {r.rule_id: r for r in run_table_checks(orders, checks, dataset="orders", evidence=folder)}
+
+    assert {name: r.unexpected_count for name, r in found.items()} == {
+        "few": 2, "many/rows": 3, "known": 30, "good": None, "raising": None, "listed": None,
+    }  # fmt: skip
+    assert found["few"].message == f"two are odd; all 2 failing rows are in {folder}/few.parquet"
+    assert "the first 2 failing rows are in" in found["many/rows"].message
+    names = sorted(file.stem.partition("-")[0] for file in folder.iterdir())
+    assert names == ["few", "known", "many_rows"]
+    kept = pq.read_table(folder / "few.parquet")
+    assert (kept.column_names, kept.num_rows) == (orders.columns, 2)
+    assert pq.read_table(folder / "known.parquet").column_names == ["id"]
+    assert pq.read_table(next(folder.glob("many*"))).num_rows == 2
+    assert all(found[name].outcome is Outcome.FAIL for name in found if name != "good")
+    assert "could not be kept" in found["raising"].message
+    assert "list" in found["listed"].message
+    assert not any("a@x" in r.message for r in found.values())
+    without = run_table_checks(orders, Checks(table=(few,)), dataset="orders")
+    assert (without[0].unexpected_count, without[0].message) == (2, "two are odd")
 
 
 def test_results_hold_no_value_of_a_row(orders: Any) -> None:

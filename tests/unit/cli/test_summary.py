@@ -5,7 +5,7 @@ import pytest
 
 from batch_processing.cli.failure import RUN_KEYS
 from batch_processing.cli.summary import next_command, print_summary, run_object
-from batch_processing.results import Outcome, RowCounts, RunResult
+from batch_processing.results import LimitResult, Outcome, RowCounts, RunResult
 
 from ..report import records  # noqa: TID252 - the sample runs are those of the report's tests
 
@@ -61,3 +61,14 @@ def test_a_slice_that_was_published_before_says_how_to_make_it_anew(capsys: pyte
 
 def test_no_colour_codes_are_written_where_it_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in printed(result(), capsys)
+
+
+def test_a_limit_that_nobody_held_the_data_to_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    run = records.good()
+    held = LimitResult("id_unique", "count", "held", 9, "id_unique: 3 failing rows are within its limit 9")
+    waits = LimitResult("score", "worse_by", "not_judged", 0.02, "score: worse_by 0.02 is not judged yet: 1 of 3")
+    run = replace(run, quality=(replace(run.quality[0], limits=(held, waits)),))
+    print_summary(result(), record=run, folder=Path("/r"), log=Path("/r/run.log"))
+    text = capsys.readouterr().out
+    assert "orders: score: worse_by 0.02 is not judged yet: 1 of 3" in text
+    assert "id_unique" not in text

@@ -8,7 +8,15 @@ import pytest
 from batch_processing.control.records import RunKey, RunRecord, SourceRecord
 from batch_processing.report.html import render_report
 from batch_processing.report.view import build_view, next_command
-from batch_processing.results import FileFact, Outcome, QualityResult, RowCounts, StepResult, table_checks_dataset
+from batch_processing.results import (
+    FileFact,
+    LimitResult,
+    Outcome,
+    QualityResult,
+    RowCounts,
+    StepResult,
+    table_checks_dataset,
+)
 
 from . import records
 
@@ -178,6 +186,28 @@ def test_table_checks_alone_are_shown_without_a_score() -> None:
     assert "orders: table checks" in page.text
     assert "77,777" not in page.text
     assert "against a threshold" not in page.text
+
+
+def test_a_limit_stands_beside_its_rule_and_a_broken_one_comes_first_and_as_an_error() -> None:
+    run = records.good()
+    broken = LimitResult(
+        "currency_known", "count", "broken", 9, "currency_known: 12 failing rows are above its limit 9"
+    )
+    waits = LimitResult("score", "worse_by", "not_judged", 0.02, "score: worse_by 0.02 is not judged yet: 1 of 3")
+    verdict = replace(run.quality[0], limits=(broken, waits))
+    view = build_view(replace(run, quality=(verdict,)))
+    assert view.datasets[0].broken[0].rule.rule_id == "currency_known"
+    text = Page(render_report(replace(run, quality=(verdict,)))).text
+    assert "Limit broken: currency_known: 12 failing rows are above its limit 9" in text
+    assert "Limit not judged: score: worse_by 0.02 is not judged yet: 1 of 3" in text
+
+
+def test_a_rule_within_its_severity_and_beyond_its_limit_is_not_shown_as_holding() -> None:
+    run = records.good()
+    broken = LimitResult("no_future_dates", "share", "broken", 0.0, "no_future_dates: above")
+    (view,) = build_view(replace(run, quality=(replace(run.quality[0], limits=(broken,)),))).datasets
+    assert "no_future_dates" in [one.rule.rule_id for one in view.broken]
+    assert "no_future_dates" not in [one.rule.rule_id for one in view.held]
 
 
 def test_a_passed_run_needs_no_next_command() -> None:

@@ -1,0 +1,116 @@
+"""SHA-256 of the files that one step hands to the next: taken when written, compared before they are relied on.
+
+A file is read once per process for as long as it stays as it was: same inode, size and times. A change within the
+clock's last tick would not show there, so what was changed that recently is read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from batch_processing.errors import LedgerError, StorageError
+
+T = TypeVar("T")
+
+_TICK_NS = 20_000_000
+_READERS = 4
+_KEPT = 50_000
+_seen: dict[str, tuple[tuple[int, ...], str]] = {}
+
+
+def file_digests(paths: Iterable[Path | str], *, fix: str = "run the step again that writes it") -> dict[str, str]:
+    """Hex SHA-256 of files by path, a few of them read at once.
+
+    Args:
+        paths: the files.
+        fix: what to do where one cannot be read.
+
+    Raises:
+        StorageError: a file cannot be read.
+    """
+    names = [str(path) for path in paths]
+    if len(names) < 2:
+        return {name: _digest(name, fix) for name in names}
+    with ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1), thread_name_prefix="digest") as pool:
+        return dict(zip(names, pool.map(lambda name: _digest(name, fix), names), strict=True))
+
+
+def check_files(expected: Mapping[str, str], *, hop: str, what: str, fix: str, rows: int | None = None) -> None:
+    """Compares Parquet files with the digests they had when they were written.
+
+    Args:
+        expected: path -> hex SHA-256; an empty one is not known, and not compared.
+        hop: the hop's name, as `extract orders`.
+        what: what kind of file, as `landed`.
+        fix: what to do where one differs or cannot be read.
+        rows: what all of the files held; told beside what they hold now.
+
+    Raises:
+        LedgerError: files differ.
+        StorageError: a file cannot be read.
+    """
+    known = {path: digest for path, digest in expected.items() if digest}
+    found = file_digests(known, fix=fix)
+    changed = [path for path, digest in known.items() if found[path] != digest]
+    if not changed:
+        return
+    first = changed[0]
+    digests = f"SHA-256 {found[first]}, was {known[first]}"
+    raise LedgerError(
+        f"the row ledger breaks at {hop}: {len(changed):,} of {len(known):,} {what} files changed after their writing",
+        where=first,
+        found=digests if rows is None else f"{rows:,} rows written, {_counted(known)} in the files now; {digests}",
+        fix=fix,
+    )
+
+
+def _counted(paths: Iterable[str]) -> str:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return f"{sum(pq.read_metadata(path).num_rows for path in paths):,}"
+    except (OSError, pa.ArrowException):
+        return "an unreadable number"
+
+
+def _digest(path: str, fix: str) -> str:
+    before = _told(path, lambda: _state(path), fix)
+    known = _seen.get(path)
+    if known is not None and known[0] == before:
+        return known[1]
+    digest = _told(path, lambda: _read(path), fix)
+    after = _told(path, lambda: _state(path), fix)
+    if after == before and max(after[-2:]) < time.time_ns() - _TICK_NS:
+        if len(_seen) >= _KEPT:
+            _seen.clear()
+        _seen[path] = (after, digest)
+    return digest
+
+
+def _state(path: str) -> tuple[int, ...]:
+    found = Path(path).stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _read(path: str) -> str:
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _told(path: str, action: Callable[[], T], fix: str) -> T:
+    try:
+        return action()
+    except OSError as error:
+        raise StorageError(
+            "a file that an earlier step wrote cannot be read",
+            where=path,
+            found=error.strerror or type(error).__name__,
+            fix=fix,
+        ) from error

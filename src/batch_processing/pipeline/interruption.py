@@ -1,0 +1,76 @@
+"""Runs whose process is gone without having recorded their end."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+from batch_processing.control.process import is_gone
+from batch_processing.control.records import RunRecord
+from batch_processing.control.store import ControlStore
+from batch_processing.storage import write_atomic
+
+_LOG = logging.getLogger(__name__)
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def end_run(record: RunRecord, *, error: str, control: ControlStore) -> RunRecord:
+    """Records that a run has ended which could not do so itself, and renders its report anew.
+
+    Its end is the last thing it recorded. A run that has ended meanwhile stays as it is.
+
+    Returns:
+        The run as it is recorded now.
+
+    Raises:
+        ControlStoreError: the store cannot be reached.
+    """
+    ends = [step.ended_at for step in record.steps if step.ended_at is not None]
+    if not control.interrupt_run(record.key, error=error, ended_at=max(ends, default=record.started_at)):
+        return control.record(record.key) or record
+    _LOG.info("run %s slice %s of %s: %s", record.key.run_id, record.key.slice, record.key.pipeline, error)
+    ended = control.record(record.key) or record
+    _render(ended)
+    return ended
+
+
+def end_interrupted(control: ControlStore, *, pipeline: str | None = None) -> tuple[RunRecord, ...]:
+    """Ends the runs that are recorded as running and whose process, of this host, is gone.
+
+    Runs of another host and those of Airflow are left alone: nobody here can tell.
+
+    Args:
+        control: the store.
+        pipeline: only runs of this one.
+
+    Returns:
+        The runs that were ended.
+
+    Raises:
+        ControlStoreError: the store cannot be reached.
+    """
+    ended = []
+    for record in control.running(since=_EVER):
+        if pipeline not in (None, record.key.pipeline) or record.process is None or not is_gone(record.process):
+            continue
+        host = record.process.host.partition("/")[0]
+        error = (
+            f"interrupted: process {record.process.pid} on {host} ended without a word, in or after "
+            f"{record.steps[-1].step if record.steps else 'its start'}: killed, or out of memory. "
+            f"To do: run it again: batchctl run --slice {record.key.slice.iso}"
+        )
+        ended.append(end_run(record, error=error, control=control))
+    return tuple(ended)
+
+
+def _render(record: RunRecord) -> None:
+    """Telemetry never changes a verdict, so a failure here is only logged."""
+    from batch_processing.report.html import render_report
+
+    if not record.report or not Path(record.report).parent.is_dir():
+        return
+    try:
+        write_atomic(Path(record.report), render_report(record).encode())
+    except Exception:  # noqa: BLE001 - as refresh_report: the log has it
+        _LOG.exception("the report %s could not be written", record.report)
