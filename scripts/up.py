@@ -1,4 +1,4 @@
-"""`make up`: Airflow with its UI on this machine, the DAG `batch_processor` loaded, with input to run on.
+"""`make up`: Airflow with its UI on this machine, the project's DAGs loaded, `batch_processor` with input to run on.
 
 BATCH_UI_PORT and BATCH_UI_HOST change where the UI listens (8080 on 127.0.0.1).
 """
@@ -29,6 +29,7 @@ from batch_processing.settings.slices import latest_slice  # noqa: E402
 
 HOME = REPO / ".airflow"
 DAGS = REPO / "dags"
+DAG_IDS = (PIPELINE, "batch_maintenance")
 VARIABLE = "AIRFLOW_VAR_"
 
 
@@ -73,7 +74,8 @@ def serve() -> None:
         try:
             with airflow:
                 _import_variables(airflow, variables)
-                _unpause(airflow)
+                for dag_id in DAG_IDS:
+                    _unpause(airflow, dag_id)
                 _tell(airflow, day)
                 while airflow.running():
                     time.sleep(1)
@@ -98,16 +100,16 @@ def _import_variables(airflow: LocalAirflow, demo: dict[str, str]) -> None:
             airflow.api("POST", "variables", {"key": key, "value": text})
 
 
-def _unpause(airflow: LocalAirflow) -> None:
+def _unpause(airflow: LocalAirflow, dag_id: str) -> None:
     deadline = time.monotonic() + 120
     while True:
         try:
-            airflow.api("PATCH", f"dags/{PIPELINE}?update_mask=is_paused", {"is_paused": False})
+            airflow.api("PATCH", f"dags/{dag_id}?update_mask=is_paused", {"is_paused": False})
         except TechnicalError as error:
             problems = airflow.api("GET", "importErrors")["import_errors"]
             if problems or time.monotonic() > deadline:
                 found = problems[0]["stack_trace"][-1500:] if problems else str(error)
-                raise TechnicalError(f"the DAG {PIPELINE} is not loaded", where=str(DAGS), found=found) from error
+                raise TechnicalError(f"the DAG {dag_id} is not loaded", where=str(DAGS), found=found) from error
             time.sleep(1)
         else:
             return
@@ -120,6 +122,7 @@ Airflow is up:    {airflow.url}/dags/{PIPELINE}
 Log in as:        {USER}   password: {airflow.password}
 The first run:    slice {day}, started by the scheduler; its input is in {HOME / "demo" / "source"}
 Runs and scores:  BATCH_HOME={os.path.relpath(HOME / "demo" / "home", Path.cwd())} .venv/bin/batchctl history
+Upkeep:           {airflow.url}/dags/batch_maintenance, weekly; its trigger form has a dry run
 Logs:             {HOME / "logs"}
 Stop with Ctrl-C.""",
         flush=True,

@@ -22,7 +22,6 @@ pytestmark = [pytest.mark.airflow]
 DAGS = ROOT / "dags"
 HEAVY = ("adbc_driver_manager", "deltalake", "duckdb", "grpc", "great_expectations", "numpy", "pandas", "pyarrow",
          "pysail", "pyspark", "batch_processing.control.store", "batch_processing.pipeline.steps")  # fmt: skip
-DAG_FILE = (DAGS / "batch_processor_dag.py").read_text()
 
 
 def _probe(folder: Path, home: Path) -> dict[str, Any]:
@@ -56,7 +55,7 @@ def dag(probed: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_folder_is_read_in_safe_mode_without_an_error(probed: dict[str, Any]) -> None:
     assert probed["errors"] == {}
-    assert list(probed["dags"]) == ["batch_processor"]
+    assert sorted(probed["dags"]) == ["batch_maintenance", "batch_processor"]
 
 
 def test_reading_it_loads_no_engine_and_no_library_of_the_boxes(probed: dict[str, Any]) -> None:
@@ -159,12 +158,34 @@ def test_a_wrong_declaration_is_an_import_error_that_says_what_is_wrong(tmp_path
     found = _probe(dags, home)
 
     (text,) = found["errors"].values()
-    assert found["dags"] == {}
+    assert "batch_processor" not in found["dags"]
     assert "2 problems" in text
     assert "did you mean retries" in text.replace('"', "").replace("'", "")
     assert "schedule" in text
     assert "batch_processor.yml" in text
 
 
-def test_a_dag_file_is_short() -> None:
-    assert len(DAG_FILE.splitlines()) <= 25
+def test_the_upkeep_is_one_mapped_task_per_table_and_names_no_table(probed: dict[str, Any]) -> None:
+    upkeep = probed["dags"]["batch_maintenance"]
+
+    assert {name: (task["operator"], task["upstream"], task["mapped"]) for name, task in upkeep["tasks"].items()} == {
+        "list_tables": ("ListTablesOperator", [], False),
+        "maintain": ("MaintainTableOperator", ["list_tables"], True),
+    }
+    assert upkeep["schedule"] == ["CronTriggerTimetable", "0 4 * * 0"]
+    assert (upkeep["catchup"], upkeep["max_active_runs"]) == (False, 1)
+    assert "batch_processor" not in upkeep["serialized"].replace("batch_processor_dag", "")
+    for task in upkeep["tasks"].values():
+        assert (task["retries"], task["retry_policy"]) == (3, "ErrorTreeRetryPolicy")
+        assert task["callbacks"]["on_failure_callback"] == 1
+
+
+def test_the_upkeep_is_there_also_where_a_declaration_is_wrong(tmp_path: Path, home: Path) -> None:
+    found = _probe(_project(tmp_path, retrys=3), home)
+
+    assert list(found["dags"]) == ["batch_maintenance"]
+
+
+@pytest.mark.parametrize("file", sorted(DAGS.glob("*_dag.py")), ids=lambda file: str(file.name))
+def test_a_dag_file_is_short(file: Path) -> None:
+    assert len(file.read_text().splitlines()) <= 25

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +21,7 @@ from deltalake import DeltaTable
 
 from batch_processing.airflow_support.local_servers import LocalAirflow, free_port
 from batch_processing.control.store import ControlStore
+from batch_processing.errors import TechnicalError
 from batch_processing.results import Outcome
 from tests.services.airflow import started_airflow, task_logs, task_states, wait_for_dag, wait_for_run
 from tests.services.postgres import PostgresServer
@@ -90,6 +96,15 @@ def _declaration(root: Path, name: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def _by_day(root: Path, name: str) -> dict[str, Any]:
+    """A small pipeline whose every day has a file of its own."""
+    declaration = _declaration(root, name, transform="stage_jobs:plain", alerts={})
+    files = {"path": f"{root}/data/days/{{{{ ds }}}}.csv", "ready": "exists", "timeout": "1s"}
+    orders = {**declaration["sources"]["orders"], "files": files}
+    kept = {key: value for key, value in declaration.items() if key not in ("warehouse", "validate_output")}
+    return {**kept, "sources": {"orders": orders}}
+
+
 def _write_project(root: Path) -> Path:
     dags = root / "dags"
     suites = dags / "gx" / "expectations"
@@ -101,6 +116,14 @@ def _write_project(root: Path) -> Path:
         + textwrap.dedent("""
         def broken(spark, inputs):
             raise RuntimeError("no such luck")
+
+        def waiting(spark, inputs, *, pid_file):
+            import os, pathlib, time
+            pathlib.Path(pid_file).write_text(str(os.getpid()))
+            time.sleep(120)
+
+        def plain(spark, inputs):
+            return inputs["orders"].select("id", "customer_id", "amount", "day")
         """)
     )
     with sqlite3.connect(root / "crm.db") as crm:
@@ -113,7 +136,16 @@ def _write_project(root: Path) -> Path:
         good,
         _declaration(root, "breaking", transform="stage_jobs:broken"),
         _declaration(root, "unreachable", sources={"customers": down}, validate={}),
-    ]
+        _declaration(
+            root, "struck", sources={"customers": {**down, "database": {**down["database"], "connection": "crm"}}},
+            validate={}, retries=0, transform={"function": "stage_jobs:waiting", "params": {"pid_file": f"{root}/pid"}},
+        ),
+        _by_day(root, "by_airflow"),
+    ]  # fmt: skip
+    (root / "plain").mkdir()
+    shutil.copytree(suites.parent, root / "plain" / "gx")
+    shutil.copy(dags / "stage_jobs.py", root / "plain")
+    (root / "plain" / "by_batchctl.yml").write_text(yaml.safe_dump(_by_day(root, "by_batchctl"), sort_keys=False))
     for declaration in pipelines:
         name = declaration["pipeline"]
         (dags / f"{name}.yml").write_text(yaml.safe_dump(declaration, sort_keys=False))
@@ -224,6 +256,106 @@ def test_a_failure_that_a_retry_may_help_is_tried_again_and_mails_only_after_the
     assert "try 2" in mail.get_body(("plain",)).get_content()
     assert "secret-word" not in mail.as_string()
     assert "secret-word" not in task_logs(stage.airflow, run_id)
+
+
+def test_a_task_killed_from_outside_fails_the_run_and_mails_once(stage: Stage) -> None:
+    run_id = stage.start("struck")
+    _wait_for_state(stage, "struck", run_id, "transform", "running")
+    pid = int(_read_when_there(stage.root / "pid"))
+
+    os.kill(pid, signal.SIGKILL)
+
+    assert wait_for_run(stage.airflow, "struck", run_id) == "failed"
+    assert stage.tasks("struck", run_id)["transform"] == "failed"
+    (mail,) = _settled_mails(stage, "struck")
+    text = mail.get_body(("plain",)).get_content()
+    for fact in ("2026-11-01T02:00:00Z", run_id, "transform", "airflow tasks clear struck"):
+        assert fact in text
+    with stage.control as control:
+        record = control.run(run_id, pipeline="struck")
+    assert record.outcome is Outcome.ERROR
+    assert record.ended_at is not None
+    assert "transform" in record.error
+
+
+def test_airflows_own_backfill_gives_what_batchctls_gives(stage: Stage) -> None:
+    for day in (1, 2):
+        rows = [row.replace("2026-11-01", f"2026-11-0{day}") for row in GOOD_ROWS[: day * 10]]
+        _put(stage, "days", f"2026-11-0{day}.csv", [*rows, f",1,5.0,2026-11-0{day}"])
+    wait_for_dag(stage.airflow, "by_airflow")
+
+    _start_backfill(stage, "by_airflow", "2026-11-01T00:00:00Z", "2026-11-02T02:00:00Z")
+    _wait_for_runs(stage, "by_airflow", 2)
+    code = _batchctl(stage, "backfill", "by_batchctl.yml", "--from", "2026-11-01", "--to", "2026-11-02", "--jobs", "2")
+
+    assert code["exit_code"] == 0
+    tables = [DeltaTable(f"{stage.root}/lake/{name}").to_pyarrow_table() for name in ("by_airflow", "by_batchctl")]
+    rows_of = [sorted(tuple(row.values()) for row in table.to_pylist()) for table in tables]
+    assert rows_of[0] == rows_of[1]
+    assert len(rows_of[0]) == 10 + 20
+    with stage.control as control:
+        ours, theirs = control.history(pipeline="by_airflow"), control.history(pipeline="by_batchctl")
+    facts = [
+        {run.key.slice: (run.key.generation, run.outcome, run.rows, run.score) for run in runs}
+        for runs in (ours, theirs)
+    ]
+    assert facts[0] == facts[1]
+    assert {run.outcome for run in ours} == {Outcome.PASS_WITH_QUARANTINE}
+    # What Airflow has done, batchctl finds done.
+    again = _batchctl(stage, "backfill", "../dags/by_airflow.yml", "--from", "2026-11-01", "--to", "2026-11-02")
+    assert {one["outcome"] for one in again["slices"]} == {"PUBLISHED"}
+
+
+def _start_backfill(stage: Stage, dag_id: str, first: str, last: str) -> None:
+    """As `airflow backfill create`, newest first, two at once.
+
+    On SQLite Airflow may answer that the database is locked, and takes back what it had begun: one may ask again.
+    """
+    import time
+
+    wanted = {"dag_id": dag_id, "from_date": first, "to_date": last, "run_backwards": True, "max_active_runs": 2}
+    for attempt in range(10):
+        try:
+            stage.airflow.api("POST", "backfills", wanted)
+        except TechnicalError as error:
+            if "503" not in str(error) or attempt == 9:
+                raise
+            time.sleep(0.5)
+        else:
+            return
+
+
+def _batchctl(stage: Stage, *arguments: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "batch_processing.cli.main", *arguments, "--json"],
+        env=stage.airflow.environment(), cwd=stage.root / "plain", capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout, done.stderr[-3000:]
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _wait_for_runs(stage: Stage, dag_id: str, count: int) -> None:
+    import time
+
+    deadline = time.monotonic() + 240
+    while True:
+        states = [run["state"] for run in stage.airflow.api("GET", f"dags/{dag_id}/dagRuns")["dag_runs"]]
+        if states == ["success"] * count:
+            return
+        assert "failed" not in states, states
+        assert time.monotonic() < deadline, states
+        time.sleep(0.5)
+
+
+def _read_when_there(path: Path) -> str:
+    import time
+
+    deadline = time.monotonic() + 60
+    while not path.exists() or not path.read_text():
+        assert time.monotonic() < deadline, f"{path} does not come"
+        time.sleep(0.1)
+    return path.read_text()
 
 
 def _wait_for_state(stage: Stage, dag_id: str, run_id: str, task_id: str, state: str) -> None:

@@ -18,7 +18,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class AlertCallback:
-    """A task callback: Airflow calls it in the task's process, or in the DAG processor for a task that was killed.
+    """A task callback: Airflow calls it in the task's process, or in the DAG processor for one that sent no heartbeat.
+
+    For a task whose process was killed Airflow calls none; see `RunFailedCallback`.
 
     Args:
         declared: the pipeline.
@@ -65,6 +67,51 @@ class AlertCallback:
             next_command=_next_command(pipeline, task_id, facts) if self.kind == "failure" else "",
             attempt=facts.attempt,
         )
+
+
+class RunFailedCallback:
+    """A DAG callback: Airflow calls it in the DAG processor when a run has failed.
+
+    It ends the run in the control store where a task's process was killed before it could, and tells of that. An alert
+    that the task has queued itself has the same key, so it is not told twice.
+
+    Args:
+        declared: the pipeline.
+    """
+
+    def __init__(self, declared: Declared) -> None:
+        self.declared = declared
+        self.alert = AlertCallback(declared, kind="failure")
+
+    def __repr__(self) -> str:
+        return "RunFailedCallback()"
+
+    def __call__(self, context: Mapping[str, Any]) -> None:
+        """Ends the run and tells it. Whatever goes wrong here is logged and changes nothing."""
+        if context.get("ti") is None:
+            _LOG.warning("run %s has failed, and Airflow does not say in which task", context.get("run_id"))
+            return
+        try:
+            self._end(context)
+        except Exception:  # noqa: BLE001 - a callback tells of a result, it must not change it; logged below
+            _LOG.exception("run %s: its end could not be recorded", context.get("run_id"))
+        self.alert(context)
+
+    def _end(self, context: Mapping[str, Any]) -> None:
+        from batch_processing.control.store import ControlStore
+        from batch_processing.pipeline.interruption import end_run
+        from batch_processing.results import Outcome, StepResult
+
+        spec = self.declared.loaded.spec
+        facts, ti = run_facts(context, schedule=spec.schedule), context["ti"]
+        with ControlStore.open(self.declared.loaded.project.control_url) as control:
+            record = _record(control, spec.pipeline, facts)
+            if record.outcome is not Outcome.RUNNING:
+                return
+            step = ti.task_id if ti.map_index in (None, -1) else f"{ti.task_id}[{ti.map_index}]"
+            error = f"the process of task {step} ended without a word: killed, or out of memory; its log may say more"
+            control.record_step(record.key, StepResult(step, Outcome.ERROR, error=error, attempt=facts.attempt))
+            end_run(record, error=error, control=control)
 
 
 def _record(control: ControlStore, pipeline: str, facts: RunFacts) -> RunRecord:

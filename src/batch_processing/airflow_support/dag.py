@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Param
 
-from batch_processing.airflow_support.callbacks import AlertCallback
+from batch_processing.airflow_support.callbacks import AlertCallback, RunFailedCallback
 from batch_processing.airflow_support.retries import ErrorTreeRetryPolicy
 from batch_processing.operators.data_extraction import ExtractOperator, FilesSensor
 from batch_processing.operators.data_validation import (
@@ -82,6 +82,7 @@ def _dag_arguments(declared: Declared, plan: Plan) -> dict[str, Any]:
         "start_date": spec.start_date,
         "catchup": spec.catchup,
         "max_active_runs": 1,
+        "on_failure_callback": [RunFailedCallback(declared)],
         "tags": list(spec.tags),
         "default_args": {
             "owner": spec.owner,

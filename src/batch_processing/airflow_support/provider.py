@@ -26,6 +26,7 @@ def provider_info() -> dict[str, Any]:
                     "batch_processing.operators.data_extraction",
                     "batch_processing.operators.data_validation",
                     "batch_processing.operators.delta_lake",
+                    "batch_processing.operators.maintenance",
                     "batch_processing.operators.spark_transform",
                     "batch_processing.operators.warehouse",
                 ],
@@ -34,7 +35,7 @@ def provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": "Batch Processing",
-                "python-modules": ["batch_processing.airflow_support.triggers"],
+                "python-modules": ["batch_processing.operators.trigger"],
             }
         ],
     }

@@ -10,7 +10,7 @@ from batch_processing.alerts.transport import MailServer, send_mail
 from batch_processing.control.records import QueuedAlert, RunRecord
 from batch_processing.control.store import ControlStore
 from batch_processing.errors import BatchError, SettingError
-from batch_processing.settings.models import PipelineSpec
+from batch_processing.settings.models import AlertsSpec, PipelineSpec
 from batch_processing.settings.values import Values
 
 _LOG = logging.getLogger(__name__)
@@ -25,20 +25,25 @@ def notify_failure(record: RunRecord, *, error: str, spec: PipelineSpec, values:
 
 
 def notify(event: AlertEvent, *, spec: PipelineSpec, values: Values, control: ControlStore) -> None:
+    """`notify_people` of a pipeline's own declaration."""
+    notify_people(event, alerts=spec.alerts, values=values, control=control)
+
+
+def notify_people(event: AlertEvent, *, alerts: AlertsSpec, values: Values, control: ControlStore) -> None:
     """Queues an alert and sends what is in the outbox. Never raises: what goes wrong is logged.
 
     Args:
         event: what to tell.
-        spec: says who is told, of what, and through which connection.
+        alerts: says who is told, of what, and through which connection.
         values: gives that connection.
         control: keeps the alert until it is sent.
     """
-    if event.kind not in spec.alerts.on or not spec.alerts.email:
+    if event.kind not in alerts.on or not alerts.email:
         return
     try:
-        if not _has_connection(event, spec=spec, values=values, control=control):
+        if not _has_connection(event, alerts=alerts, values=values, control=control):
             return
-        payload = {"event": event.to_payload(), "to": list(spec.alerts.email), "connection": spec.alerts.connection}
+        payload = {"event": event.to_payload(), "to": list(alerts.email), "connection": alerts.connection}
         if control.queue_alert(event.dedupe_key, payload):
             send_pending(values=values, control=control)
     except Exception:  # noqa: BLE001 - a mail must not change a run's outcome; logged below
@@ -56,16 +61,16 @@ def send_pending(*, values: Values, control: ControlStore) -> int:
     return sent
 
 
-def _has_connection(event: AlertEvent, *, spec: PipelineSpec, values: Values, control: ControlStore) -> bool:
+def _has_connection(event: AlertEvent, *, alerts: AlertsSpec, values: Values, control: ControlStore) -> bool:
     try:
-        values.connection(spec.alerts.connection)
+        values.connection(alerts.connection)
     except SettingError:
         key = f"no-connection:{event.run}"
         if control.queue_alert(key, {}):
             control.mark_alert(key, sent=True)
             _LOG.warning(
                 "run %s slice %s: no mail is sent, for connection %s is not set (type smtp)",
-                event.run_id, event.slice, spec.alerts.connection,
+                event.run_id, event.slice, alerts.connection,
             )  # fmt: skip
         return False
     return True
