@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batch_processing.spark import guard
+from batch_processing.spark.session import embedded_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -214,8 +215,8 @@ def spark_cluster_session(spark_cluster: SparkCluster) -> Iterator[SparkSession]
 @pytest.fixture(scope="session")
 def spark_embedded() -> Iterator[SparkSession]:
     """A session on Sail in this process."""
-    os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__TYPE", "fair")
-    os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE", str(4 << 30))
+    for name, value in embedded_settings(4 << 30).items():
+        os.environ.setdefault(name, value)
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
 

@@ -223,7 +223,9 @@ def quality_row(digest: str, result: QualityResult) -> dict[str, Any]:
 def earlier_verdicts(
     connection: Connection, pipeline: str, *, dataset: str, before: datetime, last: int
 ) -> tuple[QualityResult, ...]:
-    """Passing verdicts of the latest earlier slices that are published, one per slice: its newest generation's."""
+    """Passing verdicts of the latest earlier slices that are published and had rows, one per slice: its newest
+    generation's.
+    """
     runs, quality = schema.runs, schema.quality
     of_earlier = (runs.c.pipeline == pipeline, runs.c.slice_start < before, runs.c.version.is_not(None))
     newest = (
@@ -244,7 +246,7 @@ def earlier_verdicts(
     query = (
         select(quality)
         .join(found, (found.c.run == quality.c.run) & (found.c.place == 1))
-        .where(quality.c.dataset == dataset)
+        .where(quality.c.dataset == dataset, quality.c.rows > 0)
         .order_by(found.c.slice_start.desc())
         .limit(last)
     )

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Keys = tuple[str, ...]
 
+_LOOKED_THROUGH = 4
+"""Earlier slices looked through for each that a rule's limit compares with: some may have had no row for the rule."""
+
 
 def limits_of(spec: ValidationSpec | OutputValidationSpec) -> dict[str, Limit]:
     """The limits of one dataset, by rule id."""
@@ -27,8 +30,15 @@ def limits_of(spec: ValidationSpec | OutputValidationSpec) -> dict[str, Limit]:
 
 
 def history_for(ctx: RunContext, dataset: str, limits: dict[str, Limit]) -> tuple[QualityResult, ...]:
-    """The earlier verdicts that the limits look at, the latest slice first; none where no limit asks for them."""
-    last = max((limit.last for limit in limits.values() if limit.worse_by is not None), default=0)
+    """The earlier verdicts that the limits look at, the latest slice first; none where no limit asks for them.
+
+    The score can be compared with every slice that had rows, a rule only with those that had a row for it. What a rule
+    found is known once the verdict is read, so that up to four times `last` of them are, and none beyond.
+    """
+    from batch_processing.quality.limits import SCORE
+
+    against = {name: limit.last for name, limit in limits.items() if limit.worse_by is not None}
+    last = max((last if name == SCORE else last * _LOOKED_THROUGH for name, last in against.items()), default=0)
     return ctx.control.earlier_verdicts(ctx.spec.pipeline, ctx.slice, dataset=dataset, last=last) if last else ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -151,7 +151,7 @@ def _aligned(bound: object, observed: object) -> Any:
         return Decimal(repr(found))
     if isinstance(observed, datetime) and isinstance(found, date):
         moment = found if isinstance(found, datetime) else datetime(found.year, found.month, found.day)  # noqa: DTZ001 -- Spark gives timestamps in local time without zone
-        return moment.astimezone().replace(tzinfo=None) if moment.tzinfo and not observed.tzinfo else moment
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo and not observed.tzinfo else moment
     return found
 
 

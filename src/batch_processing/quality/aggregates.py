@@ -5,16 +5,25 @@ Semantics follow `column_aggregate_metrics` and `table_metrics` of GX 1.24.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql import types as spark_types
-from pyspark.sql.types import ByteType, DoubleType, FloatType, IntegerType, LongType, NumericType, ShortType
+from pyspark.sql.types import (
+    ByteType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    NumericType,
+    ShortType,
+    TimestampType,
+)
 
 from batch_processing.quality.aggregate_findings import found_between, found_equal, found_in_sets, found_quantiles
-from batch_processing.quality.frames import Domain, Frame, quoted
+from batch_processing.quality.frames import Domain, Frame
 from batch_processing.quality.predicates import key_count
 from batch_processing.quality.rules import CannotCompile, Finding, Measure, Rule, Values
 from batch_processing.quality.suite import ExpectationConfig
@@ -65,11 +74,7 @@ def _statistic(config: ExpectationConfig, frame: Frame) -> Rule:
     if label not in ("min", "max") and not isinstance(frame.type_of(name), NumericType):
         kind = frame.type_of(name).simpleString()
         raise CannotCompile(f"column {name!r} is {kind}, and the {label} of it is not defined; it needs a number")
-    value = Measure(
-        f"{label}|{name}|{domain.text}",
-        make(domain.within(column), frame, name),
-        from_statistics=label in ("min", "max") and not domain.text and not frame.is_floating(name),
-    )
+    value = Measure(domain.key(label, name), make(domain.within(column), frame, name))
     present = domain.present(name, column)
     return _rule(config, lambda v: found_between(v[value.key], config.kwargs, judged=v[present.key]), value, present)
 
@@ -81,13 +86,12 @@ def _quantiles(config: ExpectationConfig, frame: Frame) -> Rule:
     if not isinstance(frame.type_of(name), NumericType):
         kind = frame.type_of(name).simpleString()
         raise CannotCompile(f"column {name!r} is {kind}, and quantiles of it are not defined; it needs a number")
-    quoted_name = quoted(name) if name in frame.columns else name
-    number = domain.within_sql(f"nanvl(CAST({quoted_name} AS DOUBLE), CAST(NULL AS DOUBLE))")
+    number = domain.within_sql(f"nanvl(CAST({frame.sql(name)} AS DOUBLE), CAST(NULL AS DOUBLE))")
     measures = [
-        Measure(f"quantile {q!r}|{name}|{domain.text}", F.expr(_percentile_disc(q, number)))
+        Measure(domain.key("quantile", repr(q), name), F.expr(_percentile_disc(q, number)))
         for q in map(float, ranges["quantiles"])
     ]
-    present = domain.count(f"present|{name}", column.isNotNull())
+    present = domain.present(name, column)
 
     def judge(values: Values) -> Finding:
         return found_quantiles([values[m.key] for m in measures], ranges, judged=values[present.key])
@@ -123,7 +127,7 @@ def _counts(config: ExpectationConfig, frame: Frame) -> Rule:
 
 def _distinct_values(config: ExpectationConfig, frame: Frame) -> Rule:
     domain, name = Domain(config.kwargs), config.kwargs["column"]
-    column, allowed = frame.column(name), list(config.kwargs["value_set"])
+    column, allowed = frame.column(name), _each_once(config.kwargs["value_set"])
     within = F.col(KEY_COLUMN).isin(allowed)
     inside = Measure(f"inside|{config.rule_id}", F.count_if(within))
     outside = Measure(f"outside|{config.rule_id}", F.count_if(~within))
@@ -137,12 +141,24 @@ def _distinct_values(config: ExpectationConfig, frame: Frame) -> Rule:
     return _rule(config, judge, present, keys=(key,))
 
 
+def _each_once(members: Sequence[Any]) -> list[Any]:
+    """The members without those given again; 1 and 1.0 are one number to the engine, 1 and true are not."""
+    numbers_and_text = {int, float, str}
+    keys = [member if type(member) in numbers_and_text else (type(member), repr(member)) for member in members]
+    return list(dict(zip(keys, members, strict=True)).values())
+
+
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0
 
 
 def _sum(column: Column, frame: Frame, name: str) -> Column:
     return F.sum(column.cast(DoubleType()) if isinstance(frame.type_of(name), _INTEGRAL) else column)
+
+
+def _in_utc(value: Column, frame: Frame, name: str) -> Column:
+    """A timestamp without its zone, in UTC; as it is, the client would give it in the zone of its own process."""
+    return value.cast("timestamp_ntz") if isinstance(frame.type_of(name), TimestampType) else value
 
 
 def _median(column: Column, frame: Frame, name: str) -> Column:
@@ -215,8 +231,8 @@ def _list_message(what: str, names: list[str]) -> str:
 
 
 _STATISTICS: Mapping[str, tuple[str, Callable[[Column, Frame, str], Column]]] = {
-    "expect_column_min_to_be_between": ("min", lambda column, frame, name: F.min(frame.read(column, name))),
-    "expect_column_max_to_be_between": ("max", lambda column, frame, name: F.max(frame.read(column, name))),
+    "expect_column_min_to_be_between": ("min", lambda column, frame, name: _in_utc(F.min(column), frame, name)),
+    "expect_column_max_to_be_between": ("max", lambda column, frame, name: _in_utc(F.max(column), frame, name)),
     "expect_column_mean_to_be_between": ("mean", lambda column, _f, _n: F.mean(column)),
     "expect_column_sum_to_be_between": ("sum", _sum),
     "expect_column_stdev_to_be_between": ("standard deviation", lambda column, _f, _n: F.stddev_samp(column)),

@@ -101,8 +101,8 @@ def _number_column(config: ExpectationConfig, frame: Frame) -> Column:
 def _scores(config: ExpectationConfig, frame: Frame) -> Pending:
     kwargs, column = config.kwargs, _number_column(config, frame)
     domain, name = Domain(kwargs), kwargs["column"]
-    mean = Measure(f"mean|{name}|{domain.text}", F.mean(domain.within(column)))
-    deviation = Measure(f"deviation|{name}|{domain.text}", F.stddev_samp(domain.within(column)))
+    mean = Measure(domain.key("mean", name), F.mean(domain.within(column)))
+    deviation = Measure(domain.key("deviation", name), F.stddev_samp(domain.within(column)))
 
     def build(values: Values) -> Rule:
         center, spread = (_finite(values[measure.key], name) for measure in (mean, deviation))
@@ -120,15 +120,15 @@ def _outliers(config: ExpectationConfig, frame: Frame) -> Pending:
     if isinstance(frame.type_of(kwargs["column"]), StringType):
         raise NotCompiled  # Spark reads text as numbers here; what that gives is GX's to say
     column, domain, name = _number_column(config, frame), Domain(kwargs), kwargs["column"]
-    within, label = domain.within(column), f"{name}|{domain.text}"
+    within = domain.within(column)
     number = F.nanvl(within.cast("double"), F.lit(None).cast("double"))  # where NaN stands is not the same everywhere
     quartiles = (kwargs.get("method") or "iqr") == "iqr"
     if quartiles:
-        low = Measure(f"quartile 1|{label}", F.percentile(number, 0.25))
-        high = Measure(f"quartile 3|{label}", F.percentile(number, 0.75))
+        low = Measure(domain.key("quartile 1", name), F.percentile(number, 0.25))
+        high = Measure(domain.key("quartile 3", name), F.percentile(number, 0.75))
     else:
-        low = Measure(f"mean|{label}", F.mean(within))
-        high = Measure(f"deviation|{label}", F.stddev_samp(within))
+        low = Measure(domain.key("mean", name), F.mean(within))
+        high = Measure(domain.key("deviation", name), F.stddev_samp(within))
 
     def build(values: Values) -> Rule:
         first, second = (_finite(values[measure.key], name) for measure in (low, high))

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+import re
+
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 
 _LIMIT = 300
+_ON_THE_RULE = re.compile(
+    r"attribute ObjectName\(|(missing or )?ambiguous (attribute|field): |unknown function: |one value expected: "
+    r"|Cannot infer common argument type for |Cannot create filter with |error in SQL parser: "
+    r"|(Error during planning: )?There isn't a common type to coerce |Table not found: |No data source found for: "
+    r"|Invalid table location: "
+    r"|((Internal|Execution) error: )?Function '\w+' (failed to match |requires |user-defined coercion failed )"
+)
+"""How lines of the embedded engine begin that quote the rule and the schema only."""
 _UNREACHABLE = ("UNAVAILABLE", "StatusCode.UNAVAILABLE", "SESSION_CLOSED", "SESSION_CHANGED", "Connection refused")
 
 
 def describe(error: BaseException) -> str:
     """One sentence on an engine's error.
 
-    Errors of analysis quote the rule and the schema, so their first line is given. Errors of execution can quote a
-    value ("cannot cast 'x'"), so only their class and condition are.
+    Where the first line can quote nothing but the rule and the schema, it is given. Other lines can quote a value
+    ("cannot cast 'x'"), so only the error's class and condition are.
     """
     name = type(error).__name__
     text = str(error)
-    if isinstance(error, AnalysisException | ParseException):
-        return f"{name}: {_first_line(text)}"
     if not isinstance(error, PySparkException):
         return name
     condition = error.getCondition()
+    if _ON_THE_RULE.match(text.lstrip()) or _from_analysis(error, condition):
+        return f"{name}: {_first_line(text)}"
     found = f"{name} [{condition}]" if condition else name
     lowered = text.lower()
-    if "regular expression" in lowered or "regex" in lowered or "PATTERN" in (condition or ""):
+    if "regular expression" in lowered or "regex parse" in lowered or "PATTERN" in (condition or ""):
         return f"{found}: a regular expression is not valid on this engine"
     if "cast" in lowered:
         return f"{found}: a value cannot be cast to the type it is compared with"
     return found
+
+
+def _from_analysis(error: PySparkException, condition: str | None) -> bool:
+    """True for Apache Spark's errors of analysis. The embedded engine calls some errors of execution so too, and gives
+    them no condition.
+    """
+    return isinstance(error, AnalysisException | ParseException) and bool(condition) and "CAST" not in str(condition)
 
 
 def unreachable(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
@@ -47,24 +48,17 @@ class Frame:
         return found
 
     def column(self, name: str) -> Column:
-        """A column by name; a dot in the name is part of it where a column is called so.
+        """A column by name; a dot in the name is part of it where a column is called so. Every NaN is the same NaN.
 
         Raises:
             CannotCompile: no such column.
         """
-        self.type_of(name)
-        return F.col(quoted(name)) if name in self.columns else F.col(name)
+        kind = self.type_of(name)
+        return one_nan(F.col(quoted(name)) if name in self.columns else F.col(name), kind)
 
-    def is_floating(self, name: str) -> bool:
-        """True for a column of floating-point numbers."""
-        return isinstance(self.type_of(name), FloatType | DoubleType)
-
-    def read(self, value: Column, name: str) -> Column:
-        """A column's value, to be read from the rows themselves where it is a float.
-
-        The statistics of a Parquet file leave NaN out, and the embedded engine answers `min` and `max` from them.
-        """
-        return value + F.lit(0.0) if self.is_floating(name) else value
+    def sql(self, name: str) -> str:
+        """A column by name in Spark SQL."""
+        return quoted(name) if name in self.columns else name
 
     def _collect_types(self, struct: StructType, parent: str) -> None:
         for field in struct.fields:
@@ -116,24 +110,28 @@ class Domain:
     def rows(self) -> Measure:
         """Rows in the domain."""
         if self.condition is None:
-            return Measure(ROWS, F.count(F.lit(1)), from_statistics=True)
-        return Measure(f"rows|{self.text}", F.count_if(self.condition))
+            return Measure(ROWS, F.count(F.lit(1)))
+        return Measure(self.key("rows"), F.count_if(self.condition))
 
     def nulls(self, name: str, column: Column) -> Measure:
         """Rows in the domain where the column is null."""
-        if self.condition is not None:
-            return self.count(f"null|{name}", column.isNull())
-        return Measure(f"null|{name}|", F.count(F.lit(1)) - F.count(column), from_statistics=True)
+        return Measure(self.key("null", name), F.count_if(self.where(column.isNull())))
 
     def present(self, name: str, column: Column) -> Measure:
         """Rows in the domain where the column is not null."""
-        if self.condition is not None:
-            return self.count(f"present|{name}", column.isNotNull())
-        return Measure(f"present|{name}|", F.count(column), from_statistics=True)
+        return Measure(self.key("present", name), F.count_if(self.where(column.isNotNull())))
 
-    def count(self, key: str, condition: Column) -> Measure:
-        """Rows in the domain that meet a condition."""
-        return Measure(f"{key}|{self.text}", F.count_if(self.where(condition)))
+    def key(self, *parts: str) -> str:
+        """The name of a measure over the domain, apart from that of every other."""
+        return json.dumps([*parts, self.text])
+
+
+def one_nan(column: Column, kind: DataType) -> Column:
+    """The column with each NaN as the one that is above all numbers, as Spark has it.
+
+    The embedded engine orders a NaN whose sign bit is set, which processors make of 0/0, below all of them.
+    """
+    return F.nanvl(column, F.lit(math.nan).cast(kind)) if isinstance(kind, FloatType | DoubleType) else column
 
 
 def truth(condition: Column) -> Column:

@@ -16,6 +16,10 @@ Bound = int | float | date | datetime
 _DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _PAIR_IGNORE = ("both_values_are_missing", "either_value_is_missing", "neither")
 _LIST_IGNORE = ("all_values_are_missing", "any_value_is_missing", "never")
+_NULL_MEMBER = (
+    "has a null, which no value equals; judge nulls by expect_column_values_to_be_null or "
+    "expect_column_values_to_not_be_null, or leave them out by a row_condition"
+)
 _PARSERS = ("spark", "great_expectations", "great_expectations__experimental__", "pandas")
 
 
@@ -108,7 +112,9 @@ def _columns(value: object) -> str:
 
 
 def _values(value: object) -> str:
-    return "" if isinstance(value, list | tuple) and value else "is not a list with at least one value"
+    if not isinstance(value, list | tuple) or not value:
+        return "is not a list with at least one value"
+    return _NULL_MEMBER if None in value else ""
 
 
 def _pairs(value: object) -> str:

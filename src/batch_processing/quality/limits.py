@@ -38,11 +38,11 @@ class Limit:
         share: highest failing share of the rows it judged, 0..1.
         count: most failing rows.
         worse_by: how much worse than the median of earlier slices the failing share, or the score, may be, 0..1.
-        last: how many of the latest earlier slices the median is of.
+        last: how many of the latest earlier slices the median is of, of those that judged a row.
         at_least: with fewer of them `worse_by` is not judged; default 3, or `last` where that is less.
 
     Raises:
-        UsageError: no limit in it, or a number out of range.
+        UsageError: no limit in it, a number out of range, or what is no number (`count="5"`).
     """
 
     share: float | None = None
@@ -52,15 +52,15 @@ class Limit:
     at_least: int | None = None
 
     def __post_init__(self) -> None:
-        given = {name: value for name, value in vars(self).items() if value is not None}
+        given = {name: value for name, value in vars(self).items() if value is not None or name == "last"}
         if self.worse_by is None and self.last == LAST_SLICES:
             del given["last"]
         try:
-            LimitSpec.model_validate(given)
+            LimitSpec.model_validate(given, strict=True)
         except ValueError as error:
             raise UsageError(
                 "not a limit",
-                found=", ".join(f"{name}={value}" for name, value in given.items()) or "nothing in it",
+                found=", ".join(f"{name}={value!r}" for name, value in given.items()) or "nothing in it",
                 fix="give share or worse_by (0..1), or count (rows, from 0); at_least up to last",
             ) from error
 
@@ -115,7 +115,8 @@ def judge_limits(
         rules: every rule's result, none of them ERROR.
         rows: rows looked at.
         bad: rows that broke a critical rule.
-        history: verdicts on the same dataset in earlier slices, the latest first.
+        history: verdicts on the same dataset in earlier slices, the latest first; those that have nothing to compare
+            with do not count towards a limit's `last`.
     """
     by_id = {rule.rule_id: rule for rule in rules}
     return tuple(_judge(limits, by_id, rows=rows, bad=bad, history=history))
@@ -191,7 +192,7 @@ def _share_against_history(
 ) -> LimitResult:
     earlier = [
         Fraction(rule.unexpected_count or 0, rule.judged_count)
-        for verdict in history[: limit.last]
+        for verdict in history
         for rule in verdict.rules
         if rule.rule_id == name and rule.judged_count
     ]
@@ -201,7 +202,7 @@ def _share_against_history(
 
 
 def _score_against_history(limit: Limit, *, rows: int, bad: int, history: Sequence[QualityResult]) -> LimitResult:
-    earlier = [Fraction(verdict.valid, verdict.rows) for verdict in history[: limit.last] if verdict.rows]
+    earlier = [Fraction(verdict.valid, verdict.rows) for verdict in history if verdict.rows]
     now = Fraction(rows - bad, rows) if rows else None
     return _against_history(
         SCORE, "score", now, earlier, limit, worse="below", rows=f" ({bad:,} of {rows:,} rows broke a rule)"
@@ -218,14 +219,15 @@ def _against_history(
     worse: Literal["above", "below"],
     rows: str,
 ) -> LimitResult:
-    allowed, found = limit.worse_by or 0.0, len(earlier)
+    allowed, latest = limit.worse_by or 0.0, earlier[: limit.last]
+    found = len(latest)
     if now is None:
         text = f"{what}: worse_by {_plain(allowed)} is not judged: no row was judged"
         return _not_judged(name, "worse_by", allowed, text, slices=found)
     if found < limit.needed:
         text = f"{what}: worse_by {_plain(allowed)} is not judged yet: {found} of {limit.needed} earlier slices"
         return _not_judged(name, "worse_by", allowed, text, slices=found, observed=float(now))
-    middle = median(earlier)
+    middle = median(latest)
     bound = middle + _exact(allowed) if worse == "above" else middle - _exact(allowed)
     broken = now > bound if worse == "above" else now < bound
     shown, shown_bound = _apart(now, bound)

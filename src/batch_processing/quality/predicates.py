@@ -10,13 +10,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from typing import Any
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.types import BooleanType, ByteType, CharType, IntegerType, LongType, ShortType, StringType, VarcharType
+from pyspark.sql.types import (
+    BooleanType,
+    ByteType,
+    CharType,
+    DataType,
+    DateType,
+    IntegerType,
+    LongType,
+    ShortType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
+    VarcharType,
+)
 
-from batch_processing.quality.frames import Domain, Frame, all_of, any_of, quoted
+from batch_processing.quality.frames import Domain, Frame, all_of, any_of
 from batch_processing.quality.kwargs import parse_bound
 from batch_processing.quality.map_findings import judge_map
 from batch_processing.quality.rules import CannotCompile, Interval, KeyCount, Measure, Rule
@@ -84,16 +98,13 @@ def _interval(config: ExpectationConfig, frame: Frame) -> Interval | None:
         return None
     name, kwargs = config.kwargs["column"], config.kwargs
     least, greatest = extremes(frame, name)
-    return Interval(least, greatest, lambda value: _within(value, kwargs))
+    return Interval(least, greatest, lambda value: _within(value, kwargs, frame.type_of(name)))
 
 
 def extremes(frame: Frame, name: str) -> tuple[Measure, Measure]:
     """The least and the greatest value of a column, NaN above all numbers."""
-    value, stored = frame.read(frame.column(name), name), not frame.is_floating(name)
-    return (
-        Measure(f"min|{name}|", F.min(value), from_statistics=stored),
-        Measure(f"max|{name}|", F.max(value), from_statistics=stored),
-    )
+    value = frame.column(name)
+    return Measure(json.dumps(["least", name]), F.min(value)), Measure(json.dumps(["greatest", name]), F.max(value))
 
 
 def _pair_rule(config: ExpectationConfig, frame: Frame) -> Rule:
@@ -169,17 +180,29 @@ def _between(column: Column, kwargs: Kwargs, frame: Frame) -> Column:
         raise CannotCompile(
             f"column {kwargs['column']!r} is {kind.simpleString()}, which has no order against these bounds"
         )
-    return _within(column, kwargs)
+    moments = isinstance(kind, (DateType, TimestampType, TimestampNTZType))
+    bounds = [parse_bound(kwargs.get(key)) for key in ("min_value", "max_value")]
+    if any(bound is not None and isinstance(bound, date) != moments for bound in bounds):
+        needed = "dates or timestamps" if moments else "numbers"
+        raise CannotCompile(f"column {kwargs['column']!r} is {kind.simpleString()}; its bounds have to be {needed}")
+    return _within(column, kwargs, kind)
 
 
-def _within(column: Column, kwargs: Kwargs) -> Column:
-    low, high = parse_bound(kwargs.get("min_value")), parse_bound(kwargs.get("max_value"))
+def _within(column: Column, kwargs: Kwargs, kind: DataType) -> Column:
+    low, high = (_bound(parse_bound(kwargs.get(key)), kind) for key in ("min_value", "max_value"))
     conditions = []
     if low is not None:
-        conditions.append(column > F.lit(low) if kwargs.get("strict_min") else column >= F.lit(low))
+        conditions.append(column > low if kwargs.get("strict_min") else column >= low)
     if high is not None:
-        conditions.append(column < F.lit(high) if kwargs.get("strict_max") else column <= F.lit(high))
+        conditions.append(column < high if kwargs.get("strict_max") else column <= high)
     return all_of(conditions)
+
+
+def _bound(value: object, kind: DataType) -> Column | None:
+    """A bound as the engine takes it; a timestamp without a zone is UTC, as on every session, whatever ours is here."""
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return F.lit(value.isoformat()).cast("timestamp_ntz" if isinstance(kind, TimestampNTZType) else "timestamp")
+    return None if value is None else F.lit(value)
 
 
 def _regex_list(column: Column, kwargs: Kwargs, _: Frame) -> Column:
@@ -210,7 +233,7 @@ def _pair_in_set(a: Column, b: Column, kwargs: Kwargs) -> Column:
 def _sum_equals(names: list[str], kwargs: Kwargs, frame: Frame) -> Column:
     parts = []
     for name in names:
-        present = f"COALESCE({quoted(name)}, 0)"
+        present = f"COALESCE({frame.sql(name)}, 0)"
         exact = isinstance(frame.type_of(name), _INTEGRAL)
         parts.append(f"CAST({present} AS DECIMAL(38, 0))" if exact else present)
     return F.expr(" + ".join(parts)) == F.lit(kwargs["sum_total"])
@@ -245,7 +268,7 @@ _COLUMN: Mapping[str, Callable[[Column, Kwargs, Frame], Column]] = {
     "expect_column_values_to_not_match_like_pattern_list": lambda column, k, _: all_of(
         [~_like(column, pattern, k) for pattern in k["like_pattern_list"]]
     ),
-    "expect_column_value_lengths_to_be_between": lambda column, k, _: _within(F.length(column), k),
+    "expect_column_value_lengths_to_be_between": lambda column, k, _: _within(F.length(column), k, IntegerType()),
     "expect_column_value_lengths_to_equal": lambda column, k, _: F.length(column) == F.lit(k["value"]),
 }
 _PAIR: Mapping[str, Callable[[Column, Column, Kwargs], Column]] = {

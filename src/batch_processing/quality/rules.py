@@ -30,12 +30,10 @@ class Measure:
     Attributes:
         key: its name among the measured values.
         column: the aggregate.
-        from_statistics: engines can answer it from the statistics in a file's footer, without reading rows.
     """
 
     key: str
     column: Column
-    from_statistics: bool = False
 
 
 @dataclass(frozen=True)

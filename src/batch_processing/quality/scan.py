@@ -18,13 +18,14 @@ from pyspark.sql.types import DoubleType, FloatType
 
 from batch_processing.errors import CheckError, EngineError
 from batch_processing.quality.engine_messages import describe, unreachable
-from batch_processing.quality.frames import ROWS, any_of, quoted, truth
+from batch_processing.quality.frames import ROWS, any_of, one_nan, quoted, truth
 from batch_processing.quality.rules import KeyCount, Measure, Rule, Values
 from batch_processing.quality.staged_scan import MANY, collect, scan_in_stages
 from batch_processing.results import Severity
 
 _LOG = logging.getLogger(__name__)
 _BAD_ROWS = "bad_rows"
+_FAILURES = (PySparkException, OverflowError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -69,26 +70,44 @@ def _aggregate_or_isolate(df: DataFrame, rules: Sequence[Rule]) -> tuple[dict[st
     for aggregate in (_aggregate_in_stages, _aggregate) if len(rules) >= MANY else (_aggregate,):
         try:
             return aggregate(df, rules), {}
-        except PySparkException as error:
-            _LOG.warning("the scan failed as a whole (%s); looking for the rule", describe(error))
+        except _FAILURES as error:
+            _LOG.warning("the scan failed as a whole (%s); looking for the rule", _why(error))
             _require_readable(df)
     broken: dict[str, str] = {}
     for rule in rules:
         try:
             _aggregate(df, [rule])
-        except PySparkException as error:
-            broken[rule.rule_id] = f"the engine could not evaluate it: {describe(error)}"
+        except _FAILURES as error:
+            _require_alive(error)
+            broken[rule.rule_id] = f"the engine could not evaluate it: {_why(error)}"
     if not broken:
         raise CheckError("the rules can be evaluated one by one but not together", fix="try again, or split the suite")
-    return _aggregate(df, [rule for rule in rules if rule.rule_id not in broken]), broken
+    try:
+        return _aggregate(df, [rule for rule in rules if rule.rule_id not in broken]), broken
+    except _FAILURES as error:
+        _require_alive(error)
+        raise CheckError(
+            "the rules cannot be evaluated together", found=_why(error), fix="try again, or split the suite"
+        ) from error
+
+
+def _why(error: Exception) -> str:
+    """What the engine said; or that it gave a value such as a day in the year 10000."""
+    if isinstance(error, PySparkException):
+        return describe(error)
+    return f"Python cannot hold a value that was measured ({type(error).__name__})"
+
+
+def _require_alive(error: Exception) -> None:
+    if isinstance(error, PySparkException) and unreachable(error):
+        raise EngineError("the engine does not answer", found=describe(error), fix="look at its log") from error
 
 
 def _require_readable(df: DataFrame) -> None:
     try:
         df.agg(F.count(F.lit(1))).collect()
     except PySparkException as error:
-        if unreachable(error):
-            raise EngineError("the engine does not answer", found=describe(error), fix="look at its log") from error
+        _require_alive(error)
         raise CheckError(
             "the data to validate cannot be read",
             found=describe(error),
@@ -97,7 +116,7 @@ def _require_readable(df: DataFrame) -> None:
 
 
 def _aggregate_in_stages(df: DataFrame, rules: Sequence[Rule]) -> dict[str, Any]:
-    values, bad_rows = scan_in_stages(df, rules, Measure(ROWS, F.count(F.lit(1)), from_statistics=True))
+    values, bad_rows = scan_in_stages(df, rules, Measure(ROWS, F.count(F.lit(1))))
     return values | {_BAD_ROWS: bad_rows}
 
 
@@ -118,6 +137,7 @@ def _count_keys(df: DataFrame, rules: Sequence[Rule]) -> tuple[dict[str, Any], d
         try:
             values |= _count_key(df, key)
         except PySparkException as error:
+            _require_alive(error)
             if len(askers) == 1:
                 broken[askers[0].rule_id] = f"the engine could not evaluate it: {describe(error)}"
                 continue
@@ -158,8 +178,8 @@ def _grouped(df: DataFrame, key: KeyCount, names: Sequence[str]) -> DataFrame:
 
 
 def key_column(df: DataFrame, name: str) -> Column:
-    """A key column by name; fields of structs by their path. Both zeros of a float are one key, as in Spark SQL."""
+    """A key column by name; fields of structs by their path. Both zeros of a float are one key, and every NaN is."""
     if name not in df.columns:
         return F.col(name)
-    column = F.col(quoted(name))
-    return column + F.lit(0.0) if isinstance(df.schema[name].dataType, FloatType | DoubleType) else column
+    column, kind = F.col(quoted(name)), df.schema[name].dataType
+    return one_nan(column + F.lit(0.0), DoubleType()) if isinstance(kind, FloatType | DoubleType) else column

@@ -8,12 +8,26 @@ from functools import cached_property, reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from batch_processing.quality.frames import any_of, quoted, truth
+from batch_processing.errors import UsageError
+from batch_processing.quality.frames import all_of, any_of, quoted, truth
 from batch_processing.quality.rules import KeyCount, Rule
 from batch_processing.quality.scan import key_column, repeated_keys
 from batch_processing.results import Severity
 
 REASONS = "_reasons"
+
+
+def require_no_reasons(df: DataFrame) -> None:
+    """Refuses data with a column of the name that bad rows get.
+
+    Raises:
+        UsageError: there is such a column, in any case of letters.
+    """
+    found = next((name for name in df.columns if name.lower() == REASONS), None)
+    if found is not None:
+        raise UsageError(
+            f"the data has a column named {found!r}, which is the name of the column that bad rows get", fix="rename it"
+        )
 
 
 class Split:
@@ -31,6 +45,7 @@ class Split:
         self._df = df
         self._rules = [rule for rule in rules if rule.names_rows]
         used = {rule.unique.key: rule.unique for rule in self._rules if rule.unique and rule.unique.key in repeated}
+        self._prefix = _unused_prefix(df.columns)
         self._marks = {key: (index, count) for index, (key, count) in enumerate(used.items())}
 
     def count(self) -> int:
@@ -59,11 +74,11 @@ class Split:
 
     def _mark(self, df: DataFrame, mark: tuple[int, KeyCount]) -> DataFrame:
         index, key = mark
-        names = [f"_repeated_{index}_{position}" for position in range(len(key.columns))]
-        keys = repeated_keys(self._df, key, names).withColumn(_mark_name(index), F.lit(True))
-        pairs = [(key_column(self._df, name), F.col(alias)) for name, alias in zip(key.columns, names, strict=True)]
-        equal = [a == b if len(pairs) == 1 else a.eqNullSafe(b) for a, b in pairs]
-        return df.join(keys, on=reduce(lambda a, b: a & b, equal), how="left").drop(*names)
+        names = [f"{self._mark_name(index)}_{position}" for position in range(len(key.columns))]
+        keys = repeated_keys(self._df, key, names).withColumn(self._mark_name(index), F.lit(True))
+        pairs = zip(key.columns, names, strict=True)
+        equal = [key_column(self._df, name).eqNullSafe(F.col(alias)) for name, alias in pairs]
+        return df.join(keys, on=all_of(equal), how="left").drop(*names)
 
     @cached_property
     def _is_bad(self) -> Column:
@@ -76,8 +91,15 @@ class Split:
         if rule.unique is None or rule.unique.key not in self._marks:
             return None
         index, key = self._marks[rule.unique.key]
-        return truth(F.col(_mark_name(index))) & truth(key.where)
+        return truth(F.col(self._mark_name(index))) & truth(key.where)
+
+    def _mark_name(self, index: int) -> str:
+        return f"{self._prefix}_{index}"
 
 
-def _mark_name(index: int) -> str:
-    return f"_repeated_{index}"
+def _unused_prefix(columns: Sequence[str]) -> str:
+    """Beginning of names that no column has, in any case of letters."""
+    prefix = "_repeated"
+    while any(name.lower().startswith(prefix) for name in columns):
+        prefix = f"_{prefix}"
+    return prefix

@@ -1,7 +1,7 @@
 """The scan of a suite with many rules: what can be known of a column is measured once, not once per rule.
 
-1. Counts, nulls, least and greatest values of columns, which engines mostly answer from the footers of files. A rule
-   on bounds that holds for the least and the greatest value holds for every row, and is not evaluated any further.
+1. The least and the greatest value of columns that several rules bound. A rule that holds for both holds for every row,
+   and is not evaluated any further.
 2. Rules on a text column with few distinct values are evaluated on those values, weighted by their rows.
 3. What is left goes into one aggregation.
 4. Where more than one critical rule was broken, the rows that broke any of these are counted together.
@@ -23,7 +23,7 @@ from batch_processing.results import Severity
 
 MANY = 9
 """Rules from which on this scan pays: it may read the rows once more than the scan of a few rules does."""
-_SHARED = 3  # rules on the same column of floats from which on its extremes are computed first
+_SHARED = 3  # bounds on the same column from which on its extremes are computed first
 _SAMPLE = 200_000  # rows looked at to see whether a text column has few distinct values
 _WORTH = 8  # rules on a column at which half as many distinct values as rows are few; fewer rules ask for fewer values
 _ROWS = "_rows"
@@ -41,9 +41,7 @@ def scan_in_stages(df: DataFrame, rules: Sequence[Rule], rows: Measure) -> tuple
         The measured values, and the rows that break a critical predicate, each counted once.
     """
     wanted = {measure.key: measure for measure in _measures(rules, rows)}
-    stored = [rule for rule in rules if rule.interval and rule.interval.least.from_statistics]
-    values = _prove(df, stored, [measure for measure in wanted.values() if measure.from_statistics])
-    values |= _prove_floats(df, _open(rules, values))
+    values: dict[str, Any] = dict.fromkeys(_proven(df, rules), 0)
     for column, few in _by_text(df, _open(rules, values)).items():
         values |= _count_by_value(df, column, few)
     values |= collect(df, {key: measure.column for key, measure in wanted.items() if key not in values})
@@ -71,35 +69,28 @@ def _open(rules: Iterable[Rule], values: dict[str, Any]) -> list[Rule]:
     return [rule for rule in rules if rule.bad_rows and rule.bad_rows.key not in values]
 
 
-def _prove(df: DataFrame, rules: Sequence[Rule], measures: Sequence[Measure]) -> dict[str, Any]:
-    """Measured values, and 0 bad rows for each rule that the extremes of its column prove to hold."""
-    provable = {rule.bad_rows.key: rule.interval for rule in rules if rule.bad_rows and rule.interval}
-    extremes = [one for interval in provable.values() for one in (interval.least, interval.greatest)]
-    columns = {measure.key: measure.column for measure in [*measures, *extremes]}
-    names = {key: f"m{index}" for index, key in enumerate(columns)}
-    measured = df.agg(*[column.alias(names[key]) for key, column in columns.items()])
+def _proven(df: DataFrame, rules: Sequence[Rule]) -> list[str]:
+    """Keys of the bad rows of rules that the extremes of their column prove to hold."""
+    by_column: dict[str, list[Rule]] = {}
+    for rule in rules:
+        if rule.interval:
+            by_column.setdefault(rule.interval.least.key, []).append(rule)
+    asked = [rule for group in by_column.values() if len(group) >= _SHARED for rule in group]
+    provable = {rule.bad_rows.key: rule.interval for rule in asked if rule.bad_rows and rule.interval}
+    if not provable:
+        return []
+    extremes = {one.key: one.column for interval in provable.values() for one in (interval.least, interval.greatest)}
+    names = {key: f"m{index}" for index, key in enumerate(extremes)}
+    measured = df.agg(*[column.alias(names[key]) for key, column in extremes.items()])
     proofs = [_proof(interval, names).alias(f"p{index}") for index, interval in enumerate(provable.values())]
-    row = measured.select(*[names[measure.key] for measure in measures], *proofs).collect()[0]
-    proven = [key for key, holds in zip(provable, row[len(measures) :], strict=True) if holds]
-    values = {measure.key: value for measure, value in zip(measures, row, strict=False)}
-    return values | dict.fromkeys(proven, 0)
+    row = measured.select(*proofs).collect()[0]
+    return [key for key, holds in zip(provable, row, strict=True) if holds]
 
 
 def _proof(interval: Interval, names: dict[str, str]) -> Column:
     """True where neither the least nor the greatest value is bad; also where there is no value."""
     least, greatest = (F.col(names[measure.key]) for measure in (interval.least, interval.greatest))
     return ~truth(~interval.good(least)) & ~truth(~interval.good(greatest))
-
-
-def _prove_floats(df: DataFrame, rules: Sequence[Rule]) -> dict[str, Any]:
-    by_column: dict[str, list[Rule]] = {}
-    for rule in rules:
-        if rule.interval and not rule.interval.least.from_statistics:
-            by_column.setdefault(rule.interval.least.key, []).append(rule)
-    shared = [rule for group in by_column.values() if len(group) >= _SHARED for rule in group]
-    if not shared:
-        return {}
-    return _prove(df, shared, [])
 
 
 def _by_text(df: DataFrame, rules: Sequence[Rule]) -> dict[str, list[Rule]]:

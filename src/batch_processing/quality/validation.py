@@ -11,12 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
-from batch_processing.errors import UsageError
+from batch_processing.errors import CheckError, EngineError, UsageError
 from batch_processing.quality.checks import Checks
 from batch_processing.quality.compilation import Compiled, ForGX, compile_check, compile_expectation, rules_of
 from batch_processing.quality.derived import settle
+from batch_processing.quality.engine_messages import describe, unreachable
 from batch_processing.quality.frames import Frame
 from batch_processing.quality.gate import decide, exact_threshold
 from batch_processing.quality.gx import exception_of, run_in_gx
@@ -31,7 +33,7 @@ from batch_processing.quality.rule_results import (
 )
 from batch_processing.quality.rules import CannotCompile, Finding, Rule, Unable
 from batch_processing.quality.scan import Scanned, scan
-from batch_processing.quality.split import Split
+from batch_processing.quality.split import Split, require_no_reasons
 from batch_processing.quality.suite import ExpectationConfig, Suite, load_suite, parse_suite
 from batch_processing.results import QualityResult, RuleResult
 
@@ -100,7 +102,7 @@ def validate(
 
     Raises:
         UsageError: a threshold outside 0..1, a check whose id is also a rule id of the suite, or a limit of a rule
-            that is not there or counts no rows.
+            that is not there or counts no rows; or data with a column `_reasons`.
         CheckError: the DataFrame cannot be evaluated at all.
         EngineError: the engine does not answer.
     """
@@ -108,6 +110,7 @@ def validate(
     used = checks or Checks()
     _require_distinct_ids(suite, used)
     require_limits(limits or {}, suite=suite, checks=used, dataset=dataset)
+    require_no_reasons(df)
     started = time.monotonic()
     frame = Frame(df)
     configs = suite.expectations if suite else ()
@@ -118,7 +121,7 @@ def validate(
     scanned = scan(df, rules)
     from_gx = _run_fallback(df, configs, compiled)
     split = _split(df, rules, scanned)
-    bad = split.count() if split and _needs_join(rules, scanned) else scanned.bad_by_predicate
+    bad = _count(split, dataset) if split and _needs_join(rules, scanned) else scanned.bad_by_predicate
     judged = _judge_all(configs, used, compiled, scanned, from_gx, allow_empty=allow_empty)
     decision = decide(
         [rule for rule, _ in judged],
@@ -227,6 +230,20 @@ def _split(df: DataFrame, rules: list[Rule], scanned: Scanned) -> Split | None:
     if not scanned.bad_by_predicate and not _needs_join(able, scanned):
         return None
     return Split(df, able, repeated=_repeated(able, scanned))
+
+
+def _count(split: Split, dataset: str) -> int:
+    try:
+        return split.count()
+    except PySparkException as error:
+        found = describe(error)
+        if unreachable(error):
+            raise EngineError(
+                "the engine does not answer", where=dataset, found=found, fix="look at its log"
+            ) from error
+        raise CheckError(
+            "the rows that break a rule cannot be counted", where=dataset, found=found, fix="its cause is chained"
+        ) from error
 
 
 def _judge_all(

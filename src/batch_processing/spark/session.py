@@ -145,14 +145,7 @@ class Engine:
             raise
 
     def _start_sail(self) -> str:
-        size = pool_bytes(self._spec.memory)
-        settings = {
-            "SAIL_RUNTIME__MEMORY_POOL__TYPE": "fair",
-            "SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE": str(size),
-            "SAIL_EXECUTION__BATCH_SIZE": str(_BATCH_ROWS),
-            "RUST_LOG": "error",
-        }
-        with _defaults_in_environment(settings):
+        with _defaults_in_environment(embedded_settings(pool_bytes(self._spec.memory))):
             from pysail.spark import SparkConnectServer
 
             self._sail = SparkConnectServer(ip="127.0.0.1", port=0)
@@ -161,6 +154,22 @@ class Engine:
         if address is None:
             raise EngineError("the embedded engine did not start", fix="run again; see its log on standard error")
         return f"sc://127.0.0.1:{address[1]}"
+
+
+def embedded_settings(pool: int) -> dict[str, str]:
+    """What the embedded engine reads from the environment when it starts.
+
+    Args:
+        pool: bytes of memory for its operators.
+    """
+    return {
+        "SAIL_RUNTIME__MEMORY_POOL__TYPE": "fair",
+        "SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE": str(pool),
+        "SAIL_EXECUTION__BATCH_SIZE": str(_BATCH_ROWS),
+        # A file's statistics leave NaN out: with them a column of NaN and one number is read as that number alone.
+        "SAIL_EXECUTION__COLLECT_STATISTICS": "false",
+        "RUST_LOG": "error",
+    }
 
 
 def _refuse_after_fork() -> None:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from pyspark.errors import PySparkException
+from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from pyspark.sql import functions as F  # noqa: N812
 
-from batch_processing.errors import CheckError, UsageError
+from batch_processing.errors import BatchError, CheckError, EngineError, UsageError
 from batch_processing.quality import (
     Checks,
     parse_suite,
@@ -17,6 +19,7 @@ from batch_processing.quality import (
     validate,
     validate_data,
 )
+from batch_processing.quality.split import Split
 from batch_processing.results import Outcome
 from tests.integration.quality.judging import ORDERS, POSITIVE, PRESENT, UNIQUE, e, judge, rule
 
@@ -344,6 +347,27 @@ def test_data_that_cannot_be_read_is_a_check_error(spark: Any) -> None:
     broken = spark.createDataFrame([("x",)], "s string").select(F.expr("raise_error('gone')").cast("int").alias("id"))
     with pytest.raises(CheckError, match="cannot be read"):
         validate(broken.where("id > 0"), suite=parse_suite({"name": "s", "expectations": [PRESENT]}))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (SparkConnectGrpcException("status = StatusCode.UNAVAILABLE, details = Connection refused"), EngineError),
+        (PySparkException("cannot cast 'secret'"), CheckError),
+    ],
+    ids=["engine gone", "rows that cannot be joined"],
+)
+def test_an_engine_that_fails_while_repeated_rows_are_counted_is_an_error_of_this_package(
+    spark_embedded: Any, monkeypatch: pytest.MonkeyPatch, error: PySparkException, expected: type[BatchError]
+) -> None:
+    def dies(split: Split) -> int:
+        raise error
+
+    monkeypatch.setattr(Split, "count", dies)
+    with pytest.raises(expected, match=r"\[orders\]") as caught:
+        judge(spark_embedded.createDataFrame([(1,), (1,)], "id bigint"), UNIQUE, dataset="orders")
+    assert caught.value.__cause__ is error
+    assert "secret" not in str(caught.value)
 
 
 def test_validate_data_takes_a_suite_file_by_name(orders: Any, tmp_path: Any) -> None:

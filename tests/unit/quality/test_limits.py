@@ -170,6 +170,19 @@ def test_an_earlier_slice_without_the_rule_or_without_rows_does_not_count() -> N
     assert [limit.slices for limit in found.limits] == [2]
 
 
+def test_slices_that_do_not_count_leave_the_place_to_those_before_them() -> None:
+    empty = QualityResult("d", "s", "", Outcome.PASS, 1.0, 0.0, 0, 0, 0, rules=(rule(0, 0),))
+    without_rule = QualityResult("d", "s", "", Outcome.PASS, 1.0, 0.0, 100, 100, 0)
+    all_null = QualityResult("d", "s", "", Outcome.PASS, 1.0, 0.0, 100, 100, 0, rules=(rule(0, 100, nulls=100),))
+    limit = Limit(worse_by=0.01, last=3)
+    for history in ((empty, without_rule, all_null, *HISTORY), (*HISTORY[:1], all_null, *HISTORY[1:], without_rule)):
+        found = limited(31, 1000, limit, history=history)
+        assert found.outcome is Outcome.FAIL
+        assert "above 0.03, the median 0.02 of 3 earlier slices plus 0.01" in found.message
+    found = limited(41, 1000, Limit(worse_by=0.02, last=3), name="score", history=(empty, *HISTORY))
+    assert "below 0.96, the median 0.98 of 3 earlier slices minus 0.02" in found.message
+
+
 def test_where_no_row_was_judged_the_limit_is_not_judged() -> None:
     for limit in (Limit(share=0.0), Limit(worse_by=0.0)):
         found = decide(
@@ -212,11 +225,34 @@ def test_the_score_and_every_broken_limit_are_told_together() -> None:
         {"worse_by": 0.1, "last": 0},
         {"worse_by": 0.1, "last": 3, "at_least": 4},
         {"share": 0.1, "last": 3},
+        {"share": "0.1"},
+        {"share": True},
+        {"count": "5"},
+        {"count": True},
+        {"count": 5.0},
+        {"count": float("nan")},
+        {"worse_by": "0.1"},
+        {"worse_by": False},
+        {"worse_by": float("nan")},
+        {"worse_by": 0.1, "last": "3"},
+        {"worse_by": 0.1, "last": True},
+        {"worse_by": 0.1, "last": None},
+        {"worse_by": 0.1, "at_least": "1"},
     ],
 )
-def test_a_limit_that_means_nothing_is_refused(wrong: dict[str, float]) -> None:
+def test_a_limit_that_means_nothing_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="not a limit"):
         Limit(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_number_in_quotes_is_shown_in_quotes() -> None:
+    with pytest.raises(UsageError, match="count='5'"):
+        Limit(count="5")  # type: ignore[arg-type]
+
+
+def test_a_whole_number_is_a_share_too() -> None:
+    assert limited(10, 10, Limit(share=1)).outcome.passed
+    assert limited(1, 10, Limit(share=0)).outcome is Outcome.FAIL
 
 
 @row_check(id="no_future_dates")

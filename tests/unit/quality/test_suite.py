@@ -90,6 +90,11 @@ PROBLEMS: list[tuple[str, Any, str]] = [
     ("parameter", between(min_value={"$PARAMETER": "p"}), "suite parameter"),
     ("empty set", _kwargs("expect_column_values_to_be_in_set", column="x", value_set=[]), "at least one value"),
     (
+        "null in a set",
+        _kwargs("expect_column_values_to_be_in_set", column="x", value_set=["a", None]),
+        "value_set has a null, which no value equals; judge nulls by expect_column_values_to_be_null or",
+    ),
+    (
         "pairs",
         _kwargs("expect_column_pair_values_to_be_in_set", column_A="a", column_B="b", value_pairs_set=[[1]]),
         "pairs",
@@ -114,6 +119,11 @@ def test_a_problem_is_named_with_its_index(expectation: Any, words: str) -> None
     assert words in str(raised.value)
     assert "expectations[1]: " in str(raised.value)
     assert "orders.json" in str(raised.value)
+
+
+def test_a_pair_of_a_set_may_hold_a_null() -> None:
+    pairs = _kwargs("expect_column_pair_values_to_be_in_set", column_A="a", column_B="b", value_pairs_set=[[1, None]])
+    assert parse_suite(suite(pairs)).expectations[0].kwargs["value_pairs_set"] == [[1, None]]
 
 
 def test_all_problems_are_reported_at_once() -> None:
