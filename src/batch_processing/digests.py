@@ -1,13 +1,15 @@
 """SHA-256 of the files that one step hands to the next: taken when written, compared before they are relied on.
 
 A file is read once per process for as long as it stays as it was: same inode, size and times. A change within the
-clock's last tick would not show there, so what was changed that recently is read again.
+same tick of its clock would not show there, so a tick passes before a file is read that may have changed just now: one
+whose times are recent, or ahead of the local clock, as a file server's may be.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +24,7 @@ _TICK_NS = 20_000_000
 _READERS = 4
 _KEPT = 50_000
 _seen: dict[str, tuple[tuple[int, ...], str]] = {}
+_KEEPING = threading.Lock()
 
 
 def file_digests(paths: Iterable[Path | str], *, fix: str = "run the step again that writes it") -> dict[str, str]:
@@ -35,10 +38,11 @@ def file_digests(paths: Iterable[Path | str], *, fix: str = "run the step again 
         StorageError: a file cannot be read.
     """
     names = [str(path) for path in paths]
-    if len(names) < 2:
-        return {name: _digest(name, fix) for name in names}
-    with ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1), thread_name_prefix="digest") as pool:
-        return dict(zip(names, pool.map(lambda name: _digest(name, fix), names), strict=True))
+    states = _of_each(names, lambda name: _told(name, lambda: _state(name), fix))
+    unread = [state for name, state in states.items() if _kept(name, state) is None]
+    if any(max(state[-2:]) > time.time_ns() - _TICK_NS for state in unread):
+        time.sleep(_TICK_NS / 1e9)
+    return _of_each(names, lambda name: _digest(name, states[name], fix))
 
 
 def check_files(expected: Mapping[str, str], *, hop: str, what: str, fix: str, rows: int | None = None) -> None:
@@ -80,17 +84,29 @@ def _counted(paths: Iterable[str]) -> str:
         return "an unreadable number"
 
 
-def _digest(path: str, fix: str) -> str:
-    before = _told(path, lambda: _state(path), fix)
+def _of_each(names: list[str], action: Callable[[str], T]) -> dict[str, T]:
+    if len(names) < 2:
+        return {name: action(name) for name in names}
+    with ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1), thread_name_prefix="digest") as pool:
+        return dict(zip(names, pool.map(action, names), strict=True))
+
+
+def _kept(path: str, state: tuple[int, ...]) -> str | None:
     known = _seen.get(path)
-    if known is not None and known[0] == before:
-        return known[1]
+    return known[1] if known is not None and known[0] == state else None
+
+
+def _digest(path: str, before: tuple[int, ...], fix: str) -> str:
+    """The digest of a file that was seen in the state `before`, a tick ago where that may matter."""
+    if (digest := _kept(path, before)) is not None:
+        return digest
     digest = _told(path, lambda: _read(path), fix)
-    after = _told(path, lambda: _state(path), fix)
-    if after == before and max(after[-2:]) < time.time_ns() - _TICK_NS:
-        if len(_seen) >= _KEPT:
-            _seen.clear()
-        _seen[path] = (after, digest)
+    if _told(path, lambda: _state(path), fix) == before:
+        with _KEEPING:
+            _seen.pop(path, None)
+            while len(_seen) >= _KEPT:
+                del _seen[next(iter(_seen))]
+            _seen[path] = (before, digest)
     return digest
 
 

@@ -321,6 +321,7 @@ class Loaded:
         already: True where this generation was there before and nothing was done.
         location: where it is, for a person (file path or `host:port/database`); no credentials.
         contents: what the warehouse's ledger says the rows are of, as `Published.contents`; "" where it does not.
+        generation: the slice's generation that was there before, this one or a newer; None where none was looked for.
     """
 
     table: str
@@ -328,6 +329,7 @@ class Loaded:
     already: bool = False
     location: str = ""
     contents: str = ""
+    generation: int | None = None
 
 
 @dataclass(frozen=True)

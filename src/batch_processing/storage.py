@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
+import logging
 import os
 import uuid
 from collections.abc import Iterable
@@ -17,6 +19,9 @@ from batch_processing.errors import StorageError, UsageError
 
 _CHUNK = 1 << 20
 _SYNCERS = 4
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+_LOG = logging.getLogger(__name__)
+_told_devices: set[int] = set()
 
 
 def local_path(uri: str) -> Path:
@@ -51,7 +56,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)
-        _sync(path.parent)
+        _sync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -109,7 +114,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for place in missing:
-            _sync(place.parent)
+            _sync_folder(place.parent)
     except OSError as error:
         raise StorageError(
             "cannot make a folder", where=str(folder), found=_reason(error), fix="check its rights"
@@ -126,7 +131,7 @@ def sync_files(files: Iterable[Path], *, top: Path) -> None:
     folders = {parent for file in wanted for parent in file.parents if parent == top or top in parent.parents}
     try:
         with ThreadPoolExecutor(_SYNCERS, thread_name_prefix="sync") as pool:
-            for _ in pool.map(_sync, [*wanted, *sorted(folders)]):
+            for _ in (*pool.map(_sync, wanted), *pool.map(_sync_folder, sorted(folders))):
                 pass
     except OSError as error:
         raise StorageError(
@@ -142,6 +147,19 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    """`fsync` of a folder; nothing where its file system has none for folders, as some FUSE and SMB mounts."""
+    try:
+        _sync(folder)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+        device = folder.stat().st_dev
+        if device not in _told_devices:
+            _told_devices.add(device)
+            _LOG.warning("the file system of %s does not sync folders: a power cut may lose new files", folder)
 
 
 def _reason(error: Exception) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from batch_processing import digests
 from batch_processing.digests import check_files, file_digests
 from batch_processing.errors import LedgerError, StorageError
 
@@ -52,3 +54,47 @@ def test_an_unknown_digest_is_not_compared_and_a_missing_file_is_told(tmp_path: 
     check_files({str(tmp_path / "gone"): ""}, hop="publish", what="staged", fix="again")
     with pytest.raises(StorageError, match="cannot be read"):
         check_files({str(tmp_path / "gone"): "0" * 64}, hop="publish", what="staged", fix="again")
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that are read, in their order."""
+    real, found = digests._read, []
+
+    def read(path: str) -> str:
+        found.append(path)
+        return real(path)
+
+    monkeypatch.setattr(digests, "_read", read)
+    monkeypatch.setattr(digests, "_seen", {})
+    return found
+
+
+@pytest.mark.parametrize("ahead", [-3600, 0, 3600])
+def test_a_file_is_read_once_also_where_the_file_servers_clock_is_ahead(
+    tmp_path: Path, reads: list[str], ahead: int
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    os.utime(path, (time.time() + ahead,) * 2)
+    for _ in range(3):
+        file_digests([path])
+    assert reads == [str(path)]
+    os.utime(path, (time.time() + ahead + 1,) * 2)
+    file_digests([path])
+    assert len(reads) == 2
+
+
+def test_the_files_seen_first_are_forgotten_first(
+    tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digests, "_KEPT", 2)
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.write_bytes(b"x")
+        file_digests([path])
+    file_digests([paths[1]])
+    file_digests([paths[2]])
+    assert len(reads) == 3
+    file_digests([paths[0]])
+    assert len(reads) == 4

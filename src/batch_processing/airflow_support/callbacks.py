@@ -117,12 +117,17 @@ class RunFailedCallback:
 def _record(control: ControlStore, pipeline: str, facts: RunFacts) -> RunRecord:
     """The run as the store knows it; a task that was killed before its first line left no record there."""
     from batch_processing.control.records import RunKey
+    from batch_processing.pipeline.generations import latest_record
 
-    generation = facts.generation or control.current_generation(pipeline, facts.slice)
+    if facts.generation:
+        generation = facts.generation
+        found = control.record(RunKey(pipeline, facts.slice, generation, facts.run_id))
+    else:
+        generation = control.current_generation(pipeline, facts.slice)
+        found = latest_record(control, pipeline=pipeline, slice=facts.slice, run_id=facts.run_id)
+    if found is not None:
+        return found
     key = RunKey(pipeline=pipeline, slice=facts.slice, generation=generation, run_id=facts.run_id)
-    for record in control.runs_of_slice(pipeline, facts.slice, generation):
-        if record.key == key:
-            return record
     control.start_run(key, engine="", trigger="airflow")
     return control.run(facts.run_id, pipeline=pipeline)
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 _PROC = Path("/proc")
+_MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
+_BOOT, _CLOCK = "boot:", "psutil:"
+"""How a start is told: in ticks since the boot of this id, or by the wall clock. One form says nothing of the other."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class ProcessMark:
     Attributes:
         host: the machine, and on Linux its namespace of process ids: a container is a host of its own.
         pid: process id there.
-        started: when it started, so that a later process of the same id is another one. Compared as text.
+        started: when it started, so that a later process of the same id is another one; "" where nobody can tell.
     """
 
     host: str
@@ -35,12 +39,9 @@ def this_process() -> ProcessMark:
 
 def this_host() -> str:
     """The name under which processes here are known; the same as long as process ids mean the same."""
-    machine = ""
-    for place in (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id")):
-        machine = machine or _text(place).strip()[:12]
     space = str((_PROC / "self/ns/pid").readlink()) if (_PROC / "self/ns/pid").is_symlink() else ""
     number = space.removeprefix("pid:[").removesuffix("]")
-    return "/".join(part for part in (socket.gethostname(), machine, number) if part)
+    return "/".join(part for part in (socket.gethostname(), _machine(), number) if part)
 
 
 def is_gone(mark: ProcessMark) -> bool:
@@ -50,6 +51,8 @@ def is_gone(mark: ProcessMark) -> bool:
     """
     if mark.host != this_host() or not mark.started:
         return False
+    if sys.platform == "linux" and not _machine() and not mark.started.startswith(f"{_BOOT}{_boot()} "):
+        return False  # it may be of another machine that has the same name
     try:
         os.kill(mark.pid, 0)
     except ProcessLookupError:
@@ -57,7 +60,9 @@ def is_gone(mark: ProcessMark) -> bool:
     except OSError:
         pass  # somebody else's: it is there, and its start says whether it is the same
     found = _started(mark.pid)
-    return found is not None and found != mark.started
+    if not found:
+        return found == ""
+    return found.partition(":")[0] == mark.started.partition(":")[0] and found != mark.started
 
 
 def _started(pid: int) -> str | None:
@@ -65,17 +70,29 @@ def _started(pid: int) -> str | None:
 
     On Linux counted from the machine's start, which changes of the clock do not move.
     """
-    boot = _text(_PROC / "sys/kernel/random/boot_id").strip()
-    if boot:
+    if sys.platform == "linux":
+        boot = _boot()
         fields = _text(_PROC / str(pid) / "stat").rpartition(")")[2].split()
-        if not fields:
-            return None
-        return "" if fields[0] in ("Z", "X") else f"{boot} {fields[19]}"
+        if fields and fields[0] in ("Z", "X"):
+            return ""
+        return f"{_BOOT}{boot} {fields[19]}" if boot and fields else None
     try:
         process = psutil.Process(pid)
-        return "" if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
-    except psutil.Error:
+        return "" if process.status() == psutil.STATUS_ZOMBIE else f"{_CLOCK}{process.create_time():.2f}"
+    except (psutil.Error, OSError):
         return None
+
+
+def _boot() -> str:
+    return _text(_PROC / "sys/kernel/random/boot_id").strip()
+
+
+def _machine() -> str:
+    """The start of the machine's id; "" where it has none, so that its name alone has to tell it from others."""
+    for place in _MACHINE_IDS:
+        if found := _text(place).strip()[:12]:
+            return found
+    return ""
 
 
 def _text(path: Path) -> str:

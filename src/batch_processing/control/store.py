@@ -7,6 +7,7 @@ each in its own transaction, so that a retry writes the same row again and sever
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from types import TracebackType
@@ -140,11 +141,14 @@ class ControlStore:
         with self._database.writing() as connection:
             self._database.upsert(connection, schema.sources, row)
 
-    def clear_source(self, key: RunKey, source: str) -> None:
-        """Forgets a source's parts: for an extraction that starts over with another number of parts."""
+    def clear_source(self, key: RunKey, source: str, *, part: int | None = None) -> None:
+        """Forgets a source's parts, or one of them: for an extraction that starts over."""
+        table = schema.sources
+        statement = table.delete().where(table.c.run == key.digest, table.c.source == source)
+        if part is not None:
+            statement = statement.where(table.c.part == part)
         with self._database.writing() as connection:
-            table = schema.sources
-            connection.execute(table.delete().where(table.c.run == key.digest, table.c.source == source))
+            connection.execute(statement)
 
     def record_quarantine(self, key: RunKey, source: str, table_path: str) -> None:
         """Keeps where a source's quarantined rows are."""
@@ -161,6 +165,21 @@ class ControlStore:
         if unknown := [name for name in counts if name not in _COUNTS]:
             raise UsageError(f"unknown row counts {', '.join(unknown)}", fix=f"use {', '.join(_COUNTS)}")
         self._set(key, **{f"rows_{name}": value for name, value in counts.items()})
+
+    def reopen(self, key: RunKey, *, counts: Collection[str], verdicts: Collection[str]) -> None:
+        """Forgets what a step that starts over, and the steps after it, found in an earlier try.
+
+        Args:
+            key: the run.
+            counts: counts of the row ledger, named as in RowCounts.
+            verdicts: datasets.
+        """
+        if counts:
+            self.update_rows(key, **dict.fromkeys(counts))
+        if verdicts:
+            table = schema.quality
+            with self._database.writing() as connection:
+                connection.execute(table.delete().where(table.c.run == key.digest, table.c.dataset.in_(verdicts)))
 
     def record_published(self, key: RunKey, published: Published) -> None:
         """Keeps the table and version that the run published."""
@@ -275,7 +294,8 @@ class ControlStore:
     def earlier_verdicts(self, pipeline: str, slice: Slice, *, dataset: str, last: int) -> tuple[QualityResult, ...]:
         """What a dataset was found to be in the latest `last` earlier slices that passed and were published.
 
-        Earlier is by the slice's start, not by when it ran. Each slice counts once, by its newest published generation.
+        Earlier is by the slice's start, not by when it ran. Each slice counts once, by its newest published generation;
+        one without a row does not count.
 
         Returns:
             The verdicts, the latest slice first.

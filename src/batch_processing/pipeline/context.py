@@ -15,6 +15,7 @@ from batch_processing.control.process import this_process
 from batch_processing.control.records import RunKey
 from batch_processing.control.store import ControlStore
 from batch_processing.errors import EngineError
+from batch_processing.pipeline.generations import generation_of_run
 from batch_processing.pipeline.interruption import end_interrupted
 from batch_processing.pipeline.manifests import EngineManifest, Manifests
 from batch_processing.pipeline.plan import Plan, build_plan
@@ -204,7 +205,7 @@ def open_run(
         values: where variables and connections come from.
         slice: the data interval.
         run_id: unique in its pipeline; a retry has the run's own id.
-        generation: how often the slice was deliberately reprocessed; the control store knows by default.
+        generation: how often the slice was deliberately reprocessed; by default `generation_of_run` says it.
         engine: instead of the declared engine.
         trigger: who started it, for the history.
 
@@ -216,7 +217,7 @@ def open_run(
     project = loaded.project
     with ControlStore.open(project.control_url) as control:
         if generation is None:
-            generation = control.current_generation(spec.pipeline, slice)
+            generation = generation_of_run(control, pipeline=spec.pipeline, slice=slice, run_id=run_id)
         key = RunKey(pipeline=spec.pipeline, slice=slice, generation=generation, run_id=run_id)
         folder = project.run_folder(spec.pipeline, slice, generation, run_id)
         # An Airflow run has many processes, one after the other; its callbacks end it.

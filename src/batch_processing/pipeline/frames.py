@@ -127,7 +127,8 @@ def check_kept(ctx: RunContext, source: str, staged: Staged) -> bool:
     """Checks that a transform that declares `preserves_rows` put out each valid row once.
 
     Returns:
-        False where nobody can say: the output does not have `_source_file` and `_source_row` among its columns.
+        False where nobody can say: the output does not have `_source_file` and `_source_row` among its columns, or
+        the transform gave the inputs other names, and all of them together have the same rows.
 
     Raises:
         LedgerError: a row is missing, or is there twice, or another one is in its place.
@@ -137,10 +138,14 @@ def check_kept(ctx: RunContext, source: str, staged: Staged) -> bool:
     valid = valid_identity(ctx, source)
     if not kept or valid is None or set(PROVENANCE) & set(staged.partition_by):
         return False
+    into = {file: tally for file, tally in valid.items() if tally != Tally()}
+    out = identity_of_files([str(local_path(staged.table) / file.path) for file in staged.files])
+    if into.keys() != out.keys() and sum(into.values(), Tally()) == sum(out.values(), Tally()):
+        return False
     check_same_rows(
         "transform",
-        into={file: tally for file, tally in valid.items() if tally != Tally()},
-        out=identity_of_files([str(local_path(staged.table) / file.path) for file in staged.files]),
+        into=into,
+        out=out,
         where=f"preserves_rows of {source}",
         equation="valid != staged",
         fix="nothing was published; mend the transform so that each row comes out once, or drop preserves_rows",

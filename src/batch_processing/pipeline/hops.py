@@ -94,11 +94,20 @@ def _last_hops(record: RunRecord, quality: dict[str, QualityResult]) -> Iterator
     if rows.staged is not None and judged is not None and judged.outcome is not Outcome.ERROR:
         yield equal("validate_output", staged, (("judged", judged.rows),))
     if rows.staged is not None and rows.published is not None:
-        older = next((int(s.summary.get("superseded", 0)) for s in record.steps if s.step == "publish"), 0)
-        superseded = (("older than the table's", older),) if older else ()
-        yield equal("publish", staged, (("published", rows.published), *superseded))
+        yield _publish(record, staged, rows.published)
     if rows.published is not None and rows.loaded is not None:
         yield equal("load_warehouse", (("published", rows.published),), (("loaded", rows.loaded),))
+
+
+def _publish(record: RunRecord, staged: Counts, published: int) -> Hop:
+    facts = next((step.summary for step in record.steps if step.step == "publish"), {})
+    if facts.get("already"):
+        by = f" by run {facts['run_id']}" if facts.get("run_id") else ""
+        note = f"already published as version {facts.get('version')}{by}"
+        return Hop("publish", staged, (("published", published),), None, note)
+    older = int(facts.get("superseded", 0))
+    superseded = (("older than the table's", older),) if older else ()
+    return equal("publish", staged, (("published", published), *superseded))
 
 
 def _sum(counts: Counts) -> str:

@@ -58,7 +58,8 @@ def end_interrupted(control: ControlStore, *, pipeline: str | None = None) -> tu
         error = (
             f"interrupted: process {record.process.pid} on {host} ended without a word, in or after "
             f"{record.steps[-1].step if record.steps else 'its start'}: killed, or out of memory. "
-            f"To do: run it again: batchctl run --slice {record.key.slice.iso}"
+            f"To do: run it again: batchctl run FILE --slice {record.key.slice.iso}, "
+            f"where FILE declares the pipeline {record.key.pipeline}"
         )
         ended.append(end_run(record, error=error, control=control))
     return tuple(ended)

@@ -35,6 +35,7 @@ def wait(ctx: RunContext, step: PlanStep, *, files: tuple[FileFact, ...] | None)
     # A mapped extraction over no part at all would skip everything after it.
     parts = chunk_files(files, spec.files_per_task) or ((),)
     ctx.control.clear_source(ctx.key, step.source)
+    ctx.manifests.remove_parts(f"extract_{step.source}")
     ctx.manifests.write(step.id, WaitManifest(new_token(), tuple(tuple(part) for part in parts)))
     return {
         "files": len(files),
@@ -51,6 +52,9 @@ def extract(ctx: RunContext, step: PlanStep, *, part: int | None) -> dict[str, A
     """
     number = part or 0
     source = ctx.spec.sources[step.source]
+    # What an earlier try gave is not this one's, also where it breaks.
+    ctx.control.clear_source(ctx.key, step.source, part=number)
+    ctx.manifests.remove_parts(step.id, part=number)
     token = new_token()
     folder = ctx.folder / "landed" / step.source / f"{number:05d}-{token}"
     landed = _extract(ctx, step.source, source, number, folder)

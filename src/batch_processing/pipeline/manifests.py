@@ -167,6 +167,21 @@ class Manifests:
             )
         return found
 
+    def remove_parts(self, step: str, *, part: int | None = None) -> None:
+        """Removes one part of a step's manifests, or all of them, so that those of an earlier try are not mixed in.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        paths = self.folder.glob(f"{step}.*.json") if part is None else [self._path(step, part)]
+        try:
+            for path in paths:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(
+                "a manifest of an earlier try cannot be removed", where=str(self.folder), found=error.strerror or ""
+            ) from error
+
     def _path(self, step: str, part: int | None) -> Path:
         return self.folder / (f"{step}.json" if part is None else f"{step}.{part:05d}.json")
 

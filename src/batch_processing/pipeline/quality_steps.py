@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from batch_processing.errors import CheckError, ValidationFailed
+from batch_processing.errors import CheckError, LedgerError, ValidationFailed
 from batch_processing.pipeline.context import RunContext
 from batch_processing.pipeline.frames import check_inputs, check_split, landed_frame, valid_frame
 from batch_processing.pipeline.landing_steps import check_extracted, extracted
@@ -56,6 +56,10 @@ def validate(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
         _require([v.quality for v in verdicts.values() if v.quality], ctx)
         done = ValidateManifest(new_token(), print_, verdicts)
         ctx.manifests.write(step.id, done)
+    else:
+        for verdict in done.sources.values():
+            if verdict.quality is not None:
+                ctx.control.record_quality(ctx.key, verdict.quality)
     totals = {
         name: sum(getattr(verdict, name) for verdict in done.sources.values())
         for name in ("landed", "valid", "quarantined")
@@ -92,6 +96,9 @@ def custom_validation(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
         _require(results, ctx)
         done = CustomManifest(new_token(), print_, rules)
         ctx.manifests.write(step.id, done)
+    else:
+        for source, found in done.rules.items():
+            ctx.control.record_quality(ctx.key, _custom_result(source, upstream.sources[source].valid, found))
     judged = [rule for rules in done.rules.values() for rule in rules]
     return {"checks": len(judged), "passed": sum(rule.outcome.passed for rule in judged)}
 
@@ -218,7 +225,7 @@ def _quarantine(ctx: RunContext, name: str, validated: Validated) -> Published |
     from pyspark.sql import functions as sf
 
     from batch_processing.delta_lake.publish import publish
-    from batch_processing.delta_lake.staging import stage
+    from batch_processing.delta_lake.staging import discard, stage
     from batch_processing.storage import local_path
 
     table = ctx.quarantine_table(name)
@@ -238,14 +245,18 @@ def _quarantine(ctx: RunContext, name: str, validated: Validated) -> Published |
     }
     frame = bad.withColumns({column: sf.lit(value) for column, value in facts.items()})
     staged = stage(frame, table=table, partition_by=("_slice",), folder=f"{ctx.attempt_folder}/{token}")
-    check_hop(
-        f"quarantine {name}",
-        into=validated.result.quarantined,
-        out=staged.rows,
-        where=table,
-        equation=f"bad rows counted {validated.result.quarantined:,} != rows written {staged.rows:,}",
-    )
-    check_split(ctx, name, valid=validated.valid_rows, quarantined=staged)
+    try:
+        check_hop(
+            f"quarantine {name}",
+            into=validated.result.quarantined,
+            out=staged.rows,
+            where=table,
+            equation=f"bad rows counted {validated.result.quarantined:,} != rows written {staged.rows:,}",
+        )
+        check_split(ctx, name, valid=validated.valid_rows, quarantined=staged)
+    except LedgerError:
+        discard(staged)
+        raise
     try:
         published = publish(
             staged,

@@ -16,7 +16,7 @@ from batch_processing.pipeline.context import RunContext
 from batch_processing.pipeline.manifests import ValidateManifest, WaitManifest
 from batch_processing.pipeline.plan import PlanStep, StepKind
 from batch_processing.pipeline.usage import Meter
-from batch_processing.results import FileFact, Outcome, StepResult
+from batch_processing.results import OUTPUT_DATASET, FileFact, Outcome, StepResult, table_checks_dataset
 from batch_processing.storage import write_atomic
 
 _LOG = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ def execute_step(
     error: BatchError | None = None
     summary: dict[str, Any] = {}
     try:
+        _reopen(ctx, step)
         summary = _carry_out(ctx, step, part=part, files=files)
     except BatchError as raised:
         error = raised
@@ -83,6 +84,39 @@ def execute_step(
         raise error
     _LOG.info("%s: %s in %.1f s, run %s", name, result.outcome.value, usage.seconds, ctx.run_id)
     return result
+
+
+_COUNTS = {
+    StepKind.VALIDATE: ("valid", "quarantined"),
+    StepKind.TRANSFORM: ("staged",),
+    StepKind.PUBLISH: ("published",),
+    StepKind.LOAD: ("loaded",),
+}
+"""The counts that a kind of step gives."""
+
+_ORDER = tuple(StepKind)
+"""In the order of the flow."""
+
+_BESIDE = (StepKind.START_ENGINE, StepKind.STOP_ENGINE)
+"""Steps that give no rows, and that Airflow clears together with any step that needs the engine."""
+
+
+def _reopen(ctx: RunContext, step: PlanStep) -> None:
+    """Drops what an earlier try of the step, and of those after it, counted and judged; what came before it stays."""
+    if step.kind in _BESIDE:
+        return
+    later = _ORDER[_ORDER.index(step.kind) :]
+    sources = tuple(ctx.spec.sources)
+    verdicts = {
+        StepKind.VALIDATE: sources,
+        StepKind.CUSTOM: tuple(table_checks_dataset(source) for source in sources),
+        StepKind.VALIDATE_OUTPUT: (OUTPUT_DATASET, table_checks_dataset(OUTPUT_DATASET)),
+    }
+    ctx.control.reopen(
+        ctx.key,
+        counts=[name for kind in later for name in _COUNTS.get(kind, ())],
+        verdicts=[name for kind in later for name in verdicts.get(kind, ())],
+    )
 
 
 def _carry_out(
@@ -147,12 +181,7 @@ def _breaks_the_run(ctx: RunContext, result: StepResult) -> bool:
 
 
 def _store_rows(ctx: RunContext, step: PlanStep, result: StepResult) -> None:
-    names = {
-        StepKind.VALIDATE: ("valid", "quarantined"),
-        StepKind.TRANSFORM: ("staged",),
-        StepKind.PUBLISH: ("published",),
-        StepKind.LOAD: ("loaded",),
-    }.get(step.kind, ())
+    names = _COUNTS.get(step.kind, ())
     counts = {name: result.summary[name] for name in names if name in result.summary}
     if counts:
         ctx.control.update_rows(ctx.key, **counts)

@@ -31,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 
 def transform(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
     """Runs the user's transform and writes its output as staged files of the target table."""
-    from batch_processing.delta_lake.staging import stage
+    from batch_processing.delta_lake.staging import discard, stage
 
     upstream = ctx.manifests.need("validate", ValidateManifest)
     spec = ctx.spec.transform
@@ -49,12 +49,11 @@ def transform(ctx: RunContext, step: PlanStep) -> dict[str, Any]:
             partition_by=ctx.spec.target.partition_by,
             folder=f"{ctx.attempt_folder}/{token}",
         )
-        if spec.preserves_rows:
-            first = next(iter(ctx.spec.sources))
-            check_preserved(valid=upstream.sources[first].valid, staged=staged.rows, source=first)
-            check_kept(ctx, first, staged)
-        for source in ctx.spec.sources:
-            check_inputs(ctx, source)
+        try:
+            _check_transformed(ctx, upstream, staged)
+        except LedgerError:
+            discard(staged)
+            raise
         done = TransformManifest(token, print_, staged)
         ctx.manifests.write(step.id, done)
     files = done.staged.files
@@ -70,22 +69,13 @@ def publish(ctx: RunContext) -> dict[str, Any]:
     """Commits the staged files in one Delta commit, or finds that this generation is published already."""
     from batch_processing.delta_lake.publish import find_published
     from batch_processing.delta_lake.publish import publish as commit
-    from batch_processing.delta_lake.staging import discard
 
     target = ctx.spec.target
     table = ctx.target_table()
     token = new_token()
     staged = ctx.manifests.read("transform", TransformManifest)
-    found = find_published(table, app_id=ctx.app_id, generation=ctx.generation)
-    if found is not None:
-        if staged is not None and found.run_id != ctx.run_id:
-            discard(staged.staged)
-        _LOG.warning(
-            "slice %s generation %s is already published as version %s by run %s: nothing to do",
-            ctx.slice, ctx.generation, found.version, found.run_id,
-        )  # fmt: skip
-        published = found
-    else:
+    published = find_published(table, app_id=ctx.app_id, generation=ctx.generation)
+    if published is None:
         staged = ctx.manifests.need("transform", TransformManifest)
         if ctx.spec.validate_output is not None:
             _check_judged(ctx, staged)
@@ -100,8 +90,10 @@ def publish(ctx: RunContext) -> dict[str, Any]:
             schema_change=target.schema_change,
             spark=ctx.spark if target.mode == "merge" else None,
         )
-        if target.mode != "merge":
+        if target.mode != "merge" and not published.already:
             check_published(staged=staged.staged.rows, published=published.rows, table=table)
+    if published.already:
+        staged = _left_over(ctx, staged, published)
     schema = staged.staged.schema_json if staged is not None else ""
     ctx.manifests.write("publish", PublishManifest(token, published, schema))
     ctx.control.record_published(ctx.key, published)
@@ -111,6 +103,7 @@ def publish(ctx: RunContext) -> dict[str, Any]:
     return {
         "table": published.table,
         "version": published.version,
+        "run_id": published.run_id,
         **({"published": published.rows} if _rows_known(published) else {}),
         **({"superseded": facts["superseded_rows"]} if "superseded_rows" in facts else {}),
         "already": published.already,
@@ -141,12 +134,17 @@ def load_warehouse(ctx: RunContext) -> dict[str, Any]:
         slice=ctx.slice,
         generation=ctx.generation,
     )
-    if _rows_known(published):
+    newer = loaded.generation is not None and loaded.generation > ctx.generation
+    if _rows_known(published) and not newer:
         check_loaded(published=published.rows, loaded=loaded.rows, table=warehouse.table)
-    ctx.control.record_loaded(ctx.key, loaded)
+    if newer:
+        # The rows there are the newer generation's, not this run's.
+        _LOG.warning("slice %s: generation %s is loaded, nothing to do", ctx.slice, loaded.generation)
+    else:
+        ctx.control.record_loaded(ctx.key, loaded)
     return {
         "table": loaded.table,
-        "loaded": loaded.rows,
+        **({"generation": loaded.generation} if newer else {"loaded": loaded.rows}),
         "already": loaded.already,
         "location": loaded.location,
         "contents": loaded.contents,
@@ -247,6 +245,33 @@ def _still_as_written(staged: Staged) -> bool:
         _LOG.warning("the staged files of an earlier try cannot be used: %s", error)
         return False
     return all((Path(staged.table) / file.path).is_file() for file in staged.files)
+
+
+def _check_transformed(ctx: RunContext, upstream: ValidateManifest, staged: Staged) -> None:
+    """The rows that went in came out, where that is declared, and were read as they had been written."""
+    if ctx.spec.transform.preserves_rows:
+        first = next(iter(ctx.spec.sources))
+        check_preserved(valid=upstream.sources[first].valid, staged=staged.rows, source=first)
+        check_kept(ctx, first, staged)
+    for source in ctx.spec.sources:
+        check_inputs(ctx, source)
+
+
+def _left_over(ctx: RunContext, staged: TransformManifest | None, published: Published) -> TransformManifest | None:
+    """Removes what was staged for a slice that is published already; gives it back where that is what was published."""
+    from batch_processing.delta_lake.staging import discard
+
+    _LOG.warning(
+        "slice %s generation %s is already published as version %s by run %s: nothing to do",
+        ctx.slice, ctx.generation, published.version, published.run_id,
+    )  # fmt: skip
+    if staged is None:
+        return None
+    if {str(Path(staged.staged.table) / file.path) for file in staged.staged.files} & set(published.files):
+        return staged
+    if _rows_known(published):  # else the log no longer says whose files these are
+        discard(staged.staged)
+    return None
 
 
 def _rows_known(published: Published) -> bool:

@@ -13,8 +13,14 @@ from batch_processing.digests import file_digests
 from batch_processing.errors import TableError
 from batch_processing.pipeline.context import slice_app_id
 from batch_processing.pipeline.hops import Hop, equal
-from batch_processing.pipeline.manifests import ExtractManifest, Manifests, ValidateManifest, WaitManifest
-from batch_processing.results import Published
+from batch_processing.pipeline.manifests import (
+    ExtractManifest,
+    Manifests,
+    SourceVerdict,
+    ValidateManifest,
+    WaitManifest,
+)
+from batch_processing.results import Outcome, Published, QualityResult
 from batch_processing.settings.models import PipelineSpec
 from batch_processing.settings.values import Values
 from batch_processing.storage import local_path
@@ -54,7 +60,7 @@ def later_runs(record: RunRecord, control: ControlStore) -> tuple[RunRecord, ...
     key = record.key
     generations = range(key.generation, control.current_generation(key.pipeline, key.slice) + 1)
     runs = [run for number in generations for run in control.runs_of_slice(key.pipeline, key.slice, number)]
-    after = [run for run in runs if run.started_at > record.started_at or run.rows.published is not None]
+    after = [run for run in runs if run.started_at > record.started_at or run.version is not None]
     return tuple(sorted((run for run in after if run.key != key), key=lambda run: run.started_at))
 
 
@@ -69,7 +75,8 @@ def _landed(record: RunRecord, manifests: Manifests) -> Iterator[Hop]:
             ("landed", source.landed, [path for part in parts for path in part.landed.files]),
             ("rejected", source.rejected, [path for part in parts for path in part.landed.reject_files]),
         ):
-            digests = {path: digest for part in parts for path, digest in part.digests.items() if path in files}
+            wanted = set(files)
+            digests = {path: digest for part in parts for path, digest in part.digests.items() if path in wanted}
             if files and all(Path(path).is_file() for path in files):
                 yield _in_files(f"{what} {source.source}", ((what, rows),), files, digests)
 
@@ -113,6 +120,9 @@ def _quarantine(record: RunRecord, later: Sequence[RunRecord], manifests: Manife
         if not verdict.of_source or (path is None and not verdict.quarantined):
             continue
         name, into = f"quarantine {verdict.dataset}", (("quarantined", verdict.quarantined),)
+        if verdict.outcome is Outcome.ERROR:
+            yield Hop(name, into, (("looked at", 0),), None, "a check could not run: no verdict")
+            continue
         source = written.sources.get(verdict.dataset) if written is not None else None
         digests = _digests(source.quarantine) if source is not None and source.quarantine is not None else {}
         changed, words = _changed(digests)
@@ -122,13 +132,26 @@ def _quarantine(record: RunRecord, later: Sequence[RunRecord], manifests: Manife
             continue
         runs = _rows_by_run(path, record.key.slice.iso) if path is not None else {}
         found = runs.get(record.key.run_id, 0)
+        if _settled_before(record, verdict, source, found=found):
+            yield Hop(name, into, (("in the table", found),), None, "the published run's quarantine stays")
+            continue
         others = [run for run in runs if run != record.key.run_id]
         others += [run.key.run_id for run in later if any(q.dataset == verdict.dataset for q in run.quality)]
         if others and not found:
             yield Hop(name, into, (("in the table", found),), None, f"replaced since by run {others[-1]}")
             continue
         note = "; ".join(filter(None, (words, path))) or "no quarantine table"
-        yield equal(name, into, (("in the table", found),), note=note)
+        hop = equal(name, into, (("in the table", found),), note=note)
+        # A closed gate quarantines before it fails; whatever else ended validate may have come before that.
+        ended = record.rows.valid is not None or record.outcome is Outcome.FAIL
+        yield hop if hop.holds or ended else Hop(name, into, hop.out, None, "validate did not come to its end")
+
+
+def _settled_before(record: RunRecord, verdict: QualityResult, source: SourceVerdict | None, *, found: int) -> bool:
+    """True where the slice was published before this try of the run, which then leaves the quarantine alone."""
+    if source is not None and source.quarantine is not None:
+        return source.quarantine.version < 0
+    return record.version is not None and not verdict.quarantined and found > 0
 
 
 def _digests(published: Published) -> dict[str, str]:

@@ -1,13 +1,14 @@
 """The warehouse's rows of a slice against the published files, value by value.
 
 Both sides are streamed through DuckDB, which hashes each row (64 bits). Count, sum and exclusive or of the hashes do
-not depend on the order. Where they differ both sides are read once more, and matched to say how many rows.
+not depend on the order. Where they differ both sides are read once more, and matched to say how many rows. A session is
+open only while the warehouse is read: none waits in a transaction while the files are.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,7 @@ class Compared:
 
 
 def compare_rows(
-    session: Session,
+    opened: Callable[[], Session],
     table: TableName,
     *,
     files: PublishedFiles,
@@ -60,12 +61,20 @@ def compare_rows(
 ) -> Compared:
     """Compares the table's rows of a slice and generation with the rows of the files.
 
+    Args:
+        opened: opens a session on the warehouse.
+        table: as declared.
+        files: the published files.
+        columns: of the published table.
+        slice: the data interval.
+        generation: which one is loaded.
+
     Raises:
         WarehouseError: the warehouse does not answer, or the rows could not be matched.
         StorageError: a file cannot be read.
         LedgerError: a file has another number of rows than the log says.
     """
-    sides = _Sides(session, table, files=files, columns=columns, slice=slice, generation=generation)
+    sides = _Sides(opened, table, files=files, columns=columns, slice=slice, generation=generation)
     try:
         with tempfile.TemporaryDirectory(prefix="batch-compare-") as folder, closing(_database(folder)) as database:
             published, there = sides.published(database, _SUMS)[0], sides.there(database, _SUMS)[0]
@@ -80,7 +89,7 @@ def compare_rows(
             raise sides.failure from error
         raise WarehouseError(
             "the warehouse's rows could not be compared",
-            where=f"{session.location} {table.table}",
+            where=f"{sides.location} {table.table}",
             found=type(error).__name__,  # DuckDB's messages may quote values of the data
             fix="check disk space in the temporary folder, then compare again",
         ) from error
@@ -92,22 +101,28 @@ class _Sides:
 
     def __init__(
         self,
-        session: Session,
-        table: TableName,
+        opened: Callable[[], Session],
+        declared: TableName,
         *,
         files: PublishedFiles,
         columns: Sequence[Column],
         slice: Slice,
         generation: int,
     ) -> None:
-        types = session.columns(table)
-        forms = {column.name: session.readable(column, types.get(column.name)) for column in columns}
+        with closing(opened()) as session:
+            self.location, table = session.location, session.name(declared)
+            types = session.columns(table)
+            forms = {column.name: session.readable(column, types.get(column.name)) for column in columns}
+            self._nested = {
+                column.name: session.nested_form(types.get(column.name) or session.type_of(column))
+                for column in columns
+                if column.nested and forms[column.name] is not None
+            }
         self.left_out = tuple(name for name, form in forms.items() if form is None)
         self.failure: BatchError | None = None
         self._columns = [column for column in columns if forms[column.name] is not None]
-        self._nested = {c.name: session.nested_form(types[c.name]) for c in self._columns if c.nested}
         self._sql = statements.select_slice(table, {name: form for name, form in forms.items() if form is not None})
-        self._session, self._files, self._slice, self._generation = session, files, slice, generation
+        self._opened, self._files, self._slice, self._generation = opened, files, slice, generation
 
     def published(self, database: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
         """Runs SQL over `{rows}`: the hash `h` of each row in the files."""
@@ -125,7 +140,8 @@ class _Sides:
 
     def there(self, database: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
         """The same over the rows in the warehouse."""
-        return self._run(database, sql, self._session.read(self._sql, [self._slice.start, self._generation]))
+        with closing(self._opened()) as session:
+            return self._run(database, sql, session.read(self._sql, [self._slice.start, self._generation]))
 
     def _run(self, database: duckdb.DuckDBPyConnection, sql: str, rows: pa.RecordBatchReader) -> list[tuple[Any, ...]]:
         # By position: a name would have to be quoted, and DuckDB's names do not tell upper from lower case.

@@ -18,7 +18,7 @@ from batch_processing.settings.values import Connection
 from batch_processing.storage import local_path
 from batch_processing.warehouse.columns import Column
 from batch_processing.warehouse.names import TableName, quoted, quoted_list
-from batch_processing.warehouse.session import wait_seconds
+from batch_processing.warehouse.session import Access, wait_seconds
 
 _LOG = logging.getLogger(__name__)
 _LOOK_AGAIN_SECONDS = 0.2
@@ -60,9 +60,10 @@ T = TypeVar("T")
 
 
 class DuckDbSession:
-    """One transaction on a DuckDB file; see `session.Session`. The file is made where it is absent."""
+    """One transaction on a DuckDB file; see `session.Session`. To write, the file is made where it is absent."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, access: Access = "write") -> None:
+        self._access = access
         self._file = database_file(connection)
         self.location = str(self._file)
         deadline = time.monotonic() + wait_seconds(connection)
@@ -83,7 +84,8 @@ class DuckDbSession:
 
     def _connect(self, deadline: float) -> duckdb.DuckDBPyConnection:
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            if self._access == "write":
+                self._file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WarehouseError(
                 "the warehouse file's folder cannot be made",
@@ -91,14 +93,18 @@ class DuckDbSession:
                 found=error.strerror or type(error).__name__,
                 fix="check the connection's path and its rights",
             ) from error
+        told = False
         while True:
             try:
-                return duckdb.connect(self.location)
+                return duckdb.connect(self.location, read_only=self._access == "read")
             except duckdb.IOException as error:
                 if "lock" not in str(error).lower():
                     raise self._wrapped(error) from error
                 if time.monotonic() > deadline:
                     raise self._busy() from error
+                if not told:
+                    _LOG.warning("%s is in use by another process: waiting for it", self.location)
+                    told = True
                 time.sleep(_LOOK_AGAIN_SECONDS)
             except duckdb.Error as error:
                 raise self._wrapped(error) from error

@@ -46,7 +46,7 @@ def ledger_row(connection: Connection, *, table: str, pipeline: str, slice: Slic
     if not _is_there(connection):
         return None
     parsed = parse_table(table)
-    with closing(open_session(connection)) as session:
+    with closing(open_session(connection, access="read")) as session:
         name = session.name(parsed)
         ledger = name.beside(LEDGER_TABLE)
         if not session.columns(name) or not session.columns(ledger):
@@ -87,15 +87,14 @@ def compare_loaded(
     """
     columns = read_columns(schema_json)
     files = published_files(published, columns=columns, partition_by=target.partition_by)
-    with closing(open_session(connection)) as session:
-        return compare_rows(
-            session,
-            session.name(parse_table(table)),
-            files=files,
-            columns=columns,
-            slice=slice,
-            generation=generation,
-        )
+    return compare_rows(
+        lambda: open_session(connection, access="read"),
+        parse_table(table),
+        files=files,
+        columns=columns,
+        slice=slice,
+        generation=generation,
+    )
 
 
 def _is_there(connection: Connection) -> bool:

@@ -11,8 +11,8 @@ from batch_processing.settings.values import Connection
 from batch_processing.warehouse.columns import read_columns
 from batch_processing.warehouse.files import published_files
 from batch_processing.warehouse.names import parse_table
-from batch_processing.warehouse.session import Session
-from batch_processing.warehouse.transaction import Job, run_load
+from batch_processing.warehouse.session import Access, Session
+from batch_processing.warehouse.transaction import Job, check_unchanged, find_loaded, run_load
 
 
 def load(
@@ -62,11 +62,19 @@ def load(
         generation=generation,
     )
     with closing(open_session(connection)) as session:
+        if done := find_loaded(job, session):
+            return done
+    check_unchanged(job)  # reads the files: no transaction waits for that, and within the load it looks at their times
+    with closing(open_session(connection)) as session:
         return run_load(job, session)
 
 
-def open_session(connection: Connection) -> Session:
+def open_session(connection: Connection, *, access: Access = "write") -> Session:
     """A transaction on the warehouse that a connection names.
+
+    Args:
+        connection: of type `duckdb` or `postgres`.
+        access: `read` only looks; a DuckDB file must then be there.
 
     Raises:
         SettingError: a connection of another type, or an incomplete one.
@@ -75,7 +83,7 @@ def open_session(connection: Connection) -> Session:
     if connection.conn_type == "duckdb":
         from batch_processing.warehouse.duckdb import DuckDbSession
 
-        return DuckDbSession(connection)
+        return DuckDbSession(connection, access=access)
     if connection.conn_type in ("postgres", "postgresql"):
         from batch_processing.warehouse.postgres import PostgresSession
 

@@ -192,7 +192,7 @@ class PostgresSession:
             return WarehouseRefused(
                 "the warehouse refused the load",
                 where=where,
-                found=_reason(text),
+                found=_reason(text, state),
                 fix="mend the table or the transform; nothing was changed",
             )
         return WarehouseError(
@@ -255,8 +255,12 @@ def _libpq_value(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _reason(text: str) -> str:
-    """The server's own sentence, without detail, statement or quoted value."""
+def _reason(text: str, state: str = "") -> str:
+    """The server's own sentence, without detail, statement or quoted value; none of a function's own error."""
+    if state.startswith("P0"):
+        return f"SQLSTATE {state}, raised by a trigger or function"
     match = re.search(r"(?:ERROR|FATAL|PANIC):\s+([^\n]+)", text)
     sentence = match[1] if match else (text.strip().splitlines() or [""])[0]
+    if state.startswith("22"):  # data exceptions quote the value, which may hold quotes itself
+        sentence = re.sub(r'"(?:.*"|.*$)', '"..."', sentence)
     return re.sub(r': "[^"]*"', "", sentence)[:300]

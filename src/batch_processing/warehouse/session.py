@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
@@ -13,6 +13,9 @@ from batch_processing.warehouse.names import TableName
 
 DEFAULT_WAIT_SECONDS = 300.0
 """How long a load waits for another that holds the table or the file; `extra.lock_timeout` sets another."""
+
+Access = Literal["read", "write"]
+"""What a session is opened for: to look back, a DuckDB file is shared with other readers."""
 
 
 class Session(Protocol):

@@ -67,12 +67,11 @@ def run_load(job: Job, session: Session) -> Loaded:
     table = session.name(job.table)
     ledger = table.beside(LEDGER_TABLE)
     session.lock(table)
-    existing = session.columns(table)
-    has_ledger = bool(session.columns(ledger))
-    if existing and has_ledger and (done := _already(job, session, ledger)):
+    if done := find_loaded(job, session):
         return done
     _check_files_known(job)
-    _check_unchanged(job)
+    check_unchanged(job)
+    existing, has_ledger = session.columns(table), bool(session.columns(ledger))
     types = _ready_table(job, session, table, existing)
     if not has_ledger:
         _create_ledger(session, ledger)
@@ -81,22 +80,39 @@ def run_load(job: Job, session: Session) -> Loaded:
         _merge(job, session, table, stream, types)
     else:
         _replace(job, session, table, stream, types)
-    _check_unchanged(job)
+    check_unchanged(job)
     _write_entry(job, session, ledger)
     session.commit()
     _LOG.info("loaded %s rows into %s for slice %s", job.published.rows, job.declared, job.slice)
     return Loaded(job.declared, job.published.rows, location=session.location, contents=job.published.contents)
 
 
+def find_loaded(job: Job, session: Session) -> Loaded | None:
+    """The finished load, where the warehouse holds the slice. Also right without the lock: no load takes it back."""
+    table = session.name(job.table)
+    ledger = table.beside(LEDGER_TABLE)
+    if not session.columns(table) or not session.columns(ledger):
+        return None
+    return _already(job, session, ledger)
+
+
 def _already(job: Job, session: Session, ledger: TableName) -> Loaded | None:
     """The finished load where this generation, or for mode overwrite a later table version, is there."""
     entry = session.execute(statements.select_entry(ledger), [job.pipeline, job.table.table, job.slice.start])
     if entry and entry[0][0] >= job.generation and entry[0][2] == job.files.table_id:
-        _LOG.info("generation %s of slice %s is already in %s", job.generation, job.slice, job.declared)
+        there = int(entry[0][0])
+        _LOG.info("generation %s of slice %s is already in %s", there, job.slice, job.declared)
         contents = contents_in(entry[0][3])
-        if entry[0][0] == job.generation:
+        if there == job.generation:
             _check_contents(job, contents)
-        return Loaded(job.declared, int(entry[0][1]), already=True, location=session.location, contents=contents)
+        return Loaded(
+            job.declared,
+            int(entry[0][1]),
+            already=True,
+            location=session.location,
+            contents=contents,
+            generation=there,
+        )
     if job.target.mode != "overwrite":
         return None
     latest = session.execute(
@@ -132,8 +148,13 @@ def _check_contents(job: Job, contents: str) -> None:
         )
 
 
-def _check_unchanged(job: Job) -> None:
-    """The files are those that were published: before they are read, and by their times once they were."""
+def check_unchanged(job: Job) -> None:
+    """The files are those that were published: before they are read, and by their times once they were.
+
+    Raises:
+        LedgerError: files differ.
+        StorageError: a file cannot be read.
+    """
     if len(job.published.digests) == len(job.published.files):
         check_files(
             dict(zip(job.published.files, job.published.digests, strict=True)),

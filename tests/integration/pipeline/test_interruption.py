@@ -25,6 +25,7 @@ from batch_processing.settings.slices import parse_slice
 from tests.services.project import SmallProject
 
 SLICE = parse_slice("2026-11-01", "0 2 * * *")
+EARLIER = "boot:earlier 1"
 CHILD = """
 import json, pathlib, sys, time
 from batch_processing.pipeline.context import open_run
@@ -90,7 +91,7 @@ def test_a_killed_run_is_interrupted_for_history_and_report_and_a_live_or_frozen
     shown = capsys.readouterr().out
     assert "! INTERRUPTED" in shown
     assert "RUNNING" not in shown
-    assert "To do: run it again: batchctl run --slice 2026-11-01T02:00:00Z" in shown
+    assert "batchctl run FILE --slice 2026-11-01T02:00:00Z, where FILE declares the pipeline orders" in shown
     run = recorded(folder)
     assert (run.outcome, run.interrupted) == (Outcome.ERROR, True)
     assert f"process {process.pid}" in run.error
@@ -125,11 +126,11 @@ def test_the_next_run_of_the_pipeline_ends_a_killed_one_and_a_retry_opens_it_aga
 def test_runs_of_other_hosts_and_of_airflow_are_left_alone(folder: SmallProject) -> None:
     here = this_process()
     marks: dict[str, ProcessMark | None] = {
-        "other host": replace(here, host="elsewhere", started="long ago"),
+        "other host": replace(here, host="elsewhere", started="boot:long ago"),
         "airflow": None,
         "alive": here,
         "unknown start": replace(here, started=""),
-        "gone": replace(here, started="an earlier process of this number"),
+        "gone": replace(here, started=EARLIER),
     }
     with ControlStore.open(f"sqlite:///{folder.root}/home/control.db") as control:
         for name, mark in marks.items():
@@ -143,7 +144,7 @@ def test_runs_of_other_hosts_and_of_airflow_are_left_alone(folder: SmallProject)
 def test_an_interrupted_run_ends_with_the_last_that_it_recorded_and_a_late_end_wins(folder: SmallProject) -> None:
     key = RunKey("orders", SLICE, 1, "r-1")
     with ControlStore.open(f"sqlite:///{folder.root}/home/control.db") as control:
-        gone = replace(this_process(), started="earlier")
+        gone = replace(this_process(), started=EARLIER)
         control.start_run(key, engine="embedded", trigger="cli", process=gone)
         started = control.run("r-1").started_at
         last = started + timedelta(seconds=7)
@@ -163,4 +164,4 @@ def test_a_process_is_known_by_its_start() -> None:
         assert is_gone(replace(here, pid=child.pid))
     finally:
         child.communicate(b"\n")
-    assert is_gone(replace(here, pid=child.pid, started="whatever"))
+    assert is_gone(replace(here, pid=child.pid, started=EARLIER))

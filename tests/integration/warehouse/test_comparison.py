@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +18,7 @@ from batch_processing.results import Published
 from batch_processing.warehouse.comparison import Compared
 from batch_processing.warehouse.ledger import LedgerRow, compare_loaded, ledger_row
 from tests.integration.warehouse.test_load import EXACT
-from tests.integration.warehouse.warehouses import Warehouse
+from tests.integration.warehouse.warehouses import DuckDbFile, Warehouse
 from tests.unit.warehouse.publishing import PIPELINE, Table, day, delta_table, orders
 
 
@@ -120,3 +122,31 @@ def test_values_changed_in_a_file_of_the_same_count_are_not_loaded(warehouse: Wa
     with pytest.raises(LedgerError, match=r"load_warehouse: 1 of 1 published files .* 2 rows written, 2 in the files"):
         table.load(published, warehouse.connection, slice=day(1))
     assert ledger_row(warehouse.connection, table="orders", pipeline=PIPELINE, slice=day(1)) is None
+
+
+READER = """
+import sys, duckdb
+with duckdb.connect(sys.argv[1], read_only=True):
+    print("reading", flush=True)
+    input()
+"""
+
+
+def test_a_duckdb_file_that_others_read_can_be_looked_at(tmp_path: Path) -> None:
+    warehouse = DuckDbFile(tmp_path / "warehouse.duckdb")
+    table = delta_table(tmp_path / "t", mode="append")
+    published = table.publish(orders(1, 2))
+    table.load(published, warehouse.connection, slice=day(1))
+    impatient = replace(warehouse.connection, extra={"lock_timeout": 0})
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, str(warehouse.file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "reading\n"
+        found = ledger_row(impatient, table="orders", pipeline=PIPELINE, slice=day(1))
+        assert found is not None
+        assert found.counted == 2
+        assert compare(table, published, warehouse) == Compared(equal=2, missing=0, foreign=0)
+    finally:
+        reader.communicate("\n")

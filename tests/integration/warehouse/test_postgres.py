@@ -14,10 +14,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from batch_processing import digests
+from batch_processing.digests import file_digests
 from batch_processing.errors import BatchError, LedgerError, SettingError, WarehouseError, WarehouseRefused
 from batch_processing.results import Loaded
 from batch_processing.settings.values import Connection
 from batch_processing.warehouse import files
+from batch_processing.warehouse import postgres as postgres_session
+from batch_processing.warehouse.comparison import Compared
+from batch_processing.warehouse.ledger import compare_loaded
 from tests.integration.warehouse.warehouses import PostgresSchema
 from tests.unit.warehouse.publishing import day, delta_table, orders
 
@@ -155,6 +160,30 @@ def _before_each_batch(patched: pytest.MonkeyPatch, action: Any) -> None:
             action()
 
     patched.setattr(files, "_parquet_batches", interrupted)
+
+
+def test_no_transaction_waits_for_files_that_take_longer_to_read_than_a_session_may_idle(
+    warehouse: PostgresSchema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = delta_table(tmp_path / "t", mode="append")
+    published = table.publish(orders(1, 2))
+    published = replace(published, digests=tuple(file_digests(published.files).values()))
+    read = digests._read
+    monkeypatch.setattr(digests, "_read", lambda path: (time.sleep(0.6), read(path))[1])
+    monkeypatch.setattr(digests, "_seen", {})
+    monkeypatch.setattr(postgres_session, "_IDLE_LIMIT", "200ms")
+    assert table.load(published, warehouse.connection, slice=day(1)).rows == 2
+    with monkeypatch.context() as patched:
+        _before_each_batch(patched, lambda: time.sleep(0.6))
+        found = compare_loaded(
+            published, connection=warehouse.connection, table="orders", target=table.target,
+            schema_json=table.schema_json, slice=day(1), generation=1,
+        )  # fmt: skip
+    assert found == Compared(equal=2, missing=0, foreign=0)
+    # Loaded already: the files are not looked at, and may be gone.
+    for path in published.files:
+        Path(path).unlink()
+    assert table.load(published, warehouse.connection, slice=day(1)).already
 
 
 def _end_loads(warehouse: PostgresSchema) -> None:

@@ -83,14 +83,18 @@ def test_a_table_made_by_another_between_look_and_commit_is_a_conflict(
 def test_the_same_slice_twice_at_once_is_published_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, [1], app="other")
 
+    original = publish_module.commit_lock
+
+    def wait_little() -> None:
+        monkeypatch.setattr(publish_module, "commit_lock", lambda root: original(root, patience=0.1))
+
     def twin() -> None:
         monkeypatch.undo()
+        wait_little()
         put(tmp_path, [2], app="b")
 
-    original = publish_module.commit_lock
-    monkeypatch.setattr(publish_module, "commit_lock", lambda root: original(root, patience=0.1))
+    wait_little()
     commit_between(monkeypatch, twin, times=1)
-    monkeypatch.setattr(publish_module, "commit_lock", lambda root: original(root, patience=0.1))
     late = put(tmp_path, [2], app="b")
     assert late.already
     assert ids_of(tmp_path) == [1, 2]
