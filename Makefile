@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install demo flights up test check unit chaos format system spark clean
+.PHONY: help install demo flights up test check unit chaos bench bench-env format system spark clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,5 +43,17 @@ chaos: system install ## kill runs at every point, in every mode, and at random;
 format: install ## lay the code out
 	$(BIN)/ruff check --fix && $(BIN)/ruff format
 
+bench-env: .venv-bench/.installed ## put what the benchmarks compare with into .venv-bench
+.venv-bench/.installed: requirements/uv.txt requirements/bench.txt scripts/install.sh
+	@PYTHON=$(PYTHON) sh scripts/install.sh .venv-bench requirements/bench.txt
+
+bench: system install bench-env ## every benchmark, one after the other, on 10 million rows
+	$(BIN)/python -m benchmarks.validation
+	$(BIN)/python -m benchmarks.validation --suites
+	$(BIN)/python -m benchmarks.staging
+	$(BIN)/python -m benchmarks.publish
+	$(BIN)/python -m benchmarks.warehouse
+	$(BIN)/python -m benchmarks.control
+
 clean: ## remove what the targets made, the environments included
-	rm -rf .venv .venv-spark .demo .airflow .batch .cache
+	rm -rf .venv .venv-spark .venv-bench .demo .airflow .batch .cache

@@ -1,6 +1,6 @@
 """Publishing staged files: one Delta commit, no data rewritten.
 
-    .venv/bin/python benchmarks/publish.py [--rounds 5]
+    .venv/bin/python -m benchmarks.publish [--rounds 5]
 
 Prints the median time of `publish` for 30 and for 1,000 staged files, each into a new table and into one that is there.
 """

@@ -1,106 +1,48 @@
-"""Three rules on orders: the compiled scan against Great Expectations on the same engine and the same file, in one run.
+"""Rules on orders: the compiled scan against other validators, on the same file, in one run.
 
-    .venv/bin/python benchmarks/validation.py [--rows 10000000] [--rounds 3]
+    make bench-env                                                          # once: the other validators
+    .venv/bin/python -m benchmarks.validation [--rows 10000000] [--rounds 3] [--only compiled ...]
+    .venv/bin/python -m benchmarks.validation --suites [--rows 10000000]    # 10 rules against 100, on the same columns
 
-Prints a row per contender: seconds per round, the median, and its ratio to the compiled scan. The session is started,
-the file made and Great Expectations imported before the clock; the import's cost is printed apart.
+Prints a row per contender: the median of the rounds, its ratio to the first, and the peak memory of its process.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
-from pyspark.sql import DataFrame
+from benchmarks.contest import OTHERS, Contender, contest
+from benchmarks.rules import make_orders
 
-from batch_processing.quality import parse_suite, validate
-from batch_processing.spark.session import get_spark_session
-
-RULES = [
-    {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "id"}},
-    {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "id"}},
-    {
-        "type": "expect_column_values_to_be_between",
-        "kwargs": {"column": "amount", "min_value": 0, "max_value": 1000000},
-    },
-]
+THREE = (
+    Contender("compiled", "compiled", "three"),
+    Contender("great_expectations BOOLEAN_ONLY", "gx", "BOOLEAN_ONLY"),
+    Contender("great_expectations SUMMARY", "gx", "SUMMARY"),
+    Contender("polars by hand, streaming", "by_polars", "streaming", other=True),
+    Contender("polars by hand, in memory", "by_polars", "in-memory", other=True),
+    Contender("pandera on polars", "by_pandera", other=True),
+    Contender("pointblank on polars", "by_pointblank", other=True),
+)
+SUITES = (Contender("10 rules", "compiled", "10"), Contender("100 rules", "compiled", "100"))
 
 
 def main() -> None:
-    options = _options()
-    with tempfile.TemporaryDirectory() as folder:
-        path = make_orders(Path(folder), options.rows)
-        df = get_spark_session().read.parquet(str(path))
-        df.count()
-        print(f"{options.rows:,} orders, {path.stat().st_size / 1e6:.0f} MB of Parquet, {options.rounds} rounds")
-        ours = measure("compiled", lambda: compiled(df), options.rounds)
-        started = time.perf_counter()
-        import great_expectations  # noqa: F401 - its import is what is timed
-
-        print(f"{'import of great_expectations':32} {time.perf_counter() - started:8.2f} s")
-        for form in ("BOOLEAN_ONLY", "SUMMARY"):
-            measure(f"great_expectations {form}", lambda form=form: gx(df, form), options.rounds, against=ours)
-
-
-def make_orders(folder: Path, rows: int) -> Path:
-    """Orders with unique ids and amounts in range: every rule holds, so each contender does its least work."""
-    path = folder / "orders.parquet"
-    with duckdb.connect() as memory:
-        memory.execute("SET enable_progress_bar = false")
-        memory.execute(
-            "COPY (SELECT i AS id, hash(i) % 100000 AS customer_id, (hash(i * 7) % 100000000) / 100.0 AS amount, "
-            "DATE '2026-11-01' + CAST(i % 30 AS INTEGER) AS day, 'note ' || (i % 1000) AS note "
-            f"FROM range({rows}) t(i)) TO '{path}' (FORMAT parquet)"
-        )
-    return path
-
-
-def compiled(df: DataFrame) -> None:
-    found = validate(df, suite=parse_suite({"name": "orders", "expectations": RULES, "meta": {}}), dataset="orders")
-    if not found:
-        raise SystemExit(f"the verdict is wrong: {found.result.message}")
-
-
-def gx(df: DataFrame, form: str) -> None:
-    import great_expectations as ge
-
-    context = ge.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-    batch = (
-        context.data_sources.add_spark("spark")
-        .add_dataframe_asset("orders")
-        .add_batch_definition_whole_dataframe("all")
-    ).get_batch({"dataframe": df})
-    suite = ge.ExpectationSuite(
-        name="orders", expectations=[{"type": rule["type"], "kwargs": rule["kwargs"]} for rule in RULES]
-    )
-    if not batch.validate(suite, result_format=form).success:
-        raise SystemExit("the verdict of Great Expectations is wrong")
-
-
-def measure(name: str, call: Callable[[], None], rounds: int, *, against: float | None = None) -> float:
-    call()  # warm
-    seconds = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - started)
-    middle = statistics.median(seconds)
-    ratio = f"  {middle / against:6.1f} x" if against else ""
-    print(f"{name:32} {middle:8.2f} s  ({', '.join(f'{one:.2f}' for one in seconds)}){ratio}")
-    return middle
-
-
-def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    return parser.parse_args()
+    parser.add_argument("--suites", action="store_true", help="10 rules against 100")
+    parser.add_argument("--only", nargs="+", metavar="WORD", help="contenders whose name begins so")
+    options = parser.parse_args()
+    names = tuple(options.only or ("",))
+    chosen = [one for one in (SUITES if options.suites else THREE) if one.name.startswith(names)]
+    if any(one.other for one in chosen) and not OTHERS.exists():
+        raise SystemExit("the other validators are not installed; run make bench-env")
+    with tempfile.TemporaryDirectory() as folder:
+        path = make_orders(Path(folder), options.rows, wide=options.suites)
+        print(f"{options.rows:,} orders, {path.stat().st_size / 1e6:.0f} MB of Parquet")
+        contest(chosen, path, rounds=options.rounds)
 
 
 if __name__ == "__main__":

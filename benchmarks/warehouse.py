@@ -1,0 +1,106 @@
+"""Loading published rows into PostgreSQL, against a bare COPY of the same files, in one run.
+
+    .venv/bin/python -m benchmarks.warehouse [--rows 10000000] [--rounds 3]
+
+The bare COPY goes through the same driver into a table without index, in one transaction, and checks nothing. Needs
+PostgreSQL's server programs (`make system`); the server is a throw-away one in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import shutil
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import adbc_driver_postgresql.dbapi
+import pyarrow.dataset as ds
+from tests.services.postgres import PostgresServer, free_port, postgres_bin
+
+from batch_processing.delta_lake.publish import publish
+from batch_processing.delta_lake.staging import stage
+from batch_processing.results import Published, Slice, Staged
+from batch_processing.settings.models import TargetSpec
+from batch_processing.spark.session import get_spark_session
+from batch_processing.warehouse.load import load
+from benchmarks.rules import make_orders
+
+SLICE = Slice(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    programs = postgres_bin()
+    if programs is None:
+        raise SystemExit("PostgreSQL's server programs are not installed; run make system")
+    folder = Path(tempfile.mkdtemp(prefix="batch-warehouse-"))
+    server = PostgresServer(bin=programs, folder=folder / "server", port=free_port())
+    folder.chmod(0o755)
+    server.folder.mkdir()
+    try:
+        server.create()
+        staged, published = _publish(folder, options.rows)
+        print(f"{options.rows:,} orders, {sum(file.size for file in staged.files) / 1e6:.0f} MB of Parquet")
+        bare, ours = [], []
+        for number in range(options.rounds):  # by turns, so that a slow minute is everybody's
+            bare.append(_timed(lambda number=number: _copy(server, published, f"bare_{number}")))
+            ours.append(_timed(lambda number=number: _load(server, staged, published, f"loaded_{number}")))
+            server.execute(f"DROP TABLE bare_{number}, loaded_{number}")
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    first = statistics.median(bare)
+    for name, seconds in (("bare COPY", bare), ("load", ours)):
+        middle = statistics.median(seconds)
+        each = ", ".join(f"{one:.2f}" for one in seconds)
+        print(f"{name:12}{middle:8.2f} s  speed {first / middle:5.2f}   {each}")
+    print(
+        f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB, the embedded engine included"
+    )
+
+
+def _publish(folder: Path, rows: int) -> tuple[Staged, Published]:
+    spark = get_spark_session()
+    df = spark.read.parquet(str(make_orders(folder, rows)))
+    staged = stage(df, table=folder / "table", partition_by=(), folder=f"data/{uuid.uuid4().hex}")
+    return staged, publish(staged, mode="append", app_id="orders", generation=1, metadata={"run_id": "benchmark"})
+
+
+def _copy(server: PostgresServer, published: Published, table: str) -> None:
+    with closing(adbc_driver_postgresql.dbapi.connect(server.uri)) as db, db.cursor() as cursor:
+        reader = ds.dataset(list(published.files), format="parquet").scanner(batch_size=65_536).to_reader()
+        cursor.adbc_ingest(table, reader, mode="create")
+        db.commit()
+
+
+def _load(server: PostgresServer, staged: Staged, published: Published, table: str) -> None:
+    load(
+        published,
+        connection=server.connection("warehouse"),
+        table=table,
+        target=TargetSpec(table="orders", mode="append"),
+        schema_json=staged.schema_json,
+        pipeline="benchmark",
+        slice=SLICE,
+        generation=1,
+    )
+
+
+def _timed(call: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
