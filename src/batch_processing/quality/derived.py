@@ -31,7 +31,7 @@ from batch_processing.quality.rules import (
     Unable,
     Values,
 )
-from batch_processing.quality.scan import key_column, scan
+from batch_processing.quality.scan import key_column, require_alive, scan
 from batch_processing.quality.suite import ExpectationConfig
 
 _MOST_COMMON = "expect_column_most_common_value_to_be_in_set"
@@ -85,6 +85,7 @@ def _settle(df: DataFrame, rule: Pending, values: Values, broken: str) -> Rule |
     except CannotCompile as reason:
         return Unable(rule.rule_id, str(reason))
     except PySparkException as error:
+        require_alive(error)
         return Unable(rule.rule_id, f"the engine could not evaluate it: {describe(error)}")
     except (TypeError, ValueError, OverflowError) as error:
         return Unable(rule.rule_id, f"it cannot be compiled: {describe(error)}")

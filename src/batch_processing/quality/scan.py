@@ -78,14 +78,14 @@ def _aggregate_or_isolate(df: DataFrame, rules: Sequence[Rule]) -> tuple[dict[st
         try:
             _aggregate(df, [rule])
         except _FAILURES as error:
-            _require_alive(error)
+            require_alive(error)
             broken[rule.rule_id] = f"the engine could not evaluate it: {_why(error)}"
     if not broken:
         raise CheckError("the rules can be evaluated one by one but not together", fix="try again, or split the suite")
     try:
         return _aggregate(df, [rule for rule in rules if rule.rule_id not in broken]), broken
     except _FAILURES as error:
-        _require_alive(error)
+        require_alive(error)
         raise CheckError(
             "the rules cannot be evaluated together", found=_why(error), fix="try again, or split the suite"
         ) from error
@@ -98,7 +98,12 @@ def _why(error: Exception) -> str:
     return f"Python cannot hold a value that was measured ({type(error).__name__})"
 
 
-def _require_alive(error: Exception) -> None:
+def require_alive(error: Exception) -> None:
+    """Tells the end of the engine from a rule that it cannot evaluate.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
     if isinstance(error, PySparkException) and unreachable(error):
         raise EngineError("the engine does not answer", found=describe(error), fix="look at its log") from error
 
@@ -107,7 +112,7 @@ def _require_readable(df: DataFrame) -> None:
     try:
         df.agg(F.count(F.lit(1))).collect()
     except PySparkException as error:
-        _require_alive(error)
+        require_alive(error)
         raise CheckError(
             "the data to validate cannot be read",
             found=describe(error),
@@ -137,7 +142,7 @@ def _count_keys(df: DataFrame, rules: Sequence[Rule]) -> tuple[dict[str, Any], d
         try:
             values |= _count_key(df, key)
         except PySparkException as error:
-            _require_alive(error)
+            require_alive(error)
             if len(askers) == 1:
                 broken[askers[0].rule_id] = f"the engine could not evaluate it: {describe(error)}"
                 continue

@@ -37,6 +37,8 @@ SPARK_POINTS = (
     "publish: after the commit", "warehouse: before its commit", "warehouse: after its commit",
 )  # fmt: skip
 """Where the engine or what it wrote takes part."""
+DAYS = 30
+"""Of the backfill."""
 
 Job = tuple[str, str, Callable[[], list[str]]]
 """The table's row it counts for, a name, and the trial."""
@@ -51,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chaos = stack.enter_context(Chaos(folder / "runs"))
         trials = Trials(chaos, folder, remote=options.engine)
         jobs = [*_named_jobs(trials, options), *_random_jobs(trials, options)]
+        if not (options.engine or options.point or options.modes):
+            jobs.append((f"{DAYS} days newest first", "backfill", partial(_backfill, chaos, folder / "backfill")))
         done = _carry_out(jobs, workers=1 if options.engine else 2)
         if not options.engine and not options.no_postgres:
             done += _postgres_trials(trials, stack)
@@ -106,6 +110,13 @@ def _random_jobs(trials: Trials, options: argparse.Namespace) -> Iterator[Job]:
     modes = _modes(options)
     for seed in range(options.seed, options.seed + options.random):
         yield "random moment, any of the modes", f"seed {seed}", partial(kill, seed)
+
+
+def _backfill(chaos: Chaos, folder: Path) -> list[str]:
+    from tests.e2e.chaos.test_at_once import run_in_both_orders
+
+    run_in_both_orders(chaos, folder, days=DAYS)
+    return []
 
 
 def _postgres_trials(trials: Trials, stack: ExitStack) -> list[tuple[str, str, list[str]]]:
