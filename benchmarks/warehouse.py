@@ -3,8 +3,8 @@
     .venv/bin/python -m benchmarks.warehouse [--rows 10000000] [--rounds 3]
 
 The bare COPY goes through the same driver into a table without index, in one transaction, and checks nothing: once with
-the columns of the files, once with the two that a load adds (`_slice`, `_generation`). Needs PostgreSQL's server programs
-(`make system`); the server is a throw-away one in a temporary folder.
+the columns of the files, once with the two that a load adds (`_slice`, `_generation`). Needs PostgreSQL's server
+programs (`make system`); the server is a throw-away one in a temporary folder.
 """
 
 from __future__ import annotations
