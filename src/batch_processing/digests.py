@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from batch_processing.errors import LedgerError, StorageError
+from batch_processing.results import Published
 
 T = TypeVar("T")
 
@@ -72,6 +73,20 @@ def check_files(expected: Mapping[str, str], *, hop: str, what: str, fix: str, r
         found=digests if rows is None else f"{rows:,} rows written, {_counted(known)} in the files now; {digests}",
         fix=fix,
     )
+
+
+def contents_of(published: Published) -> str:
+    """One SHA-256 that stands for a commit's files: over their paths in the table and their digests, in path order.
+
+    Returns:
+        64 hex digits; "" where there is no file, or the commit does not say all digests.
+    """
+    if not published.digests or len(published.digests) != len(published.files) or not all(published.digests):
+        return ""
+    root = published.table.rstrip("/") + "/"
+    names = (file.removeprefix(root) for file in published.files)
+    lines = "\n".join(f"{name}\t{digest}" for name, digest in sorted(zip(names, published.digests, strict=True)))
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _counted(paths: Iterable[str]) -> str:

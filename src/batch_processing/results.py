@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -178,21 +176,6 @@ class LimitResult:
     slices: int | None = None
 
 
-def contents_of(digests: Mapping[str, str]) -> str:
-    """One SHA-256 that stands for files: over their names and digests, in the order of the names.
-
-    Args:
-        digests: name -> hex SHA-256, the names as they are wherever the folder may be moved to.
-
-    Returns:
-        64 hex digits; "" where there is no file, or one's digest is not known.
-    """
-    if not digests or not all(digests.values()):
-        return ""
-    lines = "\n".join(f"{name}\t{digest}" for name, digest in sorted(digests.items()))
-    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
-
-
 OUTPUT_DATASET = "staged output"
 """Name of the transform's output where verdicts are kept; no source can have a name with a space."""
 
@@ -302,14 +285,6 @@ class Published:
     metadata: dict[str, Any] = field(default_factory=dict)
     digests: tuple[str, ...] = ()
 
-    @property
-    def contents(self) -> str:
-        """One SHA-256 that stands for the files' bytes and paths in the table; "" where the commit does not say."""
-        if len(self.digests) != len(self.files):
-            return ""
-        root = self.table.rstrip("/") + "/"
-        return contents_of({f.removeprefix(root): sha for f, sha in zip(self.files, self.digests, strict=True)})
-
 
 @dataclass(frozen=True)
 class Loaded:
@@ -320,7 +295,7 @@ class Loaded:
         rows: rows the slice has there.
         already: True where this generation was there before and nothing was done.
         location: where it is, for a person (file path or `host:port/database`); no credentials.
-        contents: what the warehouse's ledger says the rows are of, as `Published.contents`; "" where it does not.
+        contents: what the warehouse's ledger says the rows are of, as `digests.contents_of`; "" where it does not.
         generation: the slice's generation that was there before, this one or a newer; None where none was looked for.
     """
 

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batch_processing.digests import contents_of
 from batch_processing.errors import BatchError, LedgerError, StorageError, TransformError
 from batch_processing.pipeline.context import RunContext
 from batch_processing.pipeline.frames import check_inputs, check_kept, valid_frame
@@ -107,7 +108,7 @@ def publish(ctx: RunContext) -> dict[str, Any]:
         **({"published": published.rows} if _rows_known(published) else {}),
         **({"superseded": facts["superseded_rows"]} if "superseded_rows" in facts else {}),
         "already": published.already,
-        "contents": published.contents,
+        "contents": contents_of(published),
         "slice": ctx.slice.iso,
         "generation": ctx.generation,
         **{name: facts[name] for name in ("score", "outcome", "counts") if name in facts},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from batch_processing.control.records import RunRecord
 from batch_processing.control.store import ControlStore
-from batch_processing.digests import file_digests
+from batch_processing.digests import contents_of, file_digests
 from batch_processing.errors import TableError
 from batch_processing.pipeline.context import slice_app_id
 from batch_processing.pipeline.hops import Hop, equal
@@ -221,8 +221,9 @@ def _loaded(
         yield Hop(name, into, (("of this generation", 0),), None if newer else False, note)
         return
     hop = equal(name, into, (("in its ledger", found.rows),), note=record.warehouse_table)
-    if published is not None and published.contents and found.contents:
-        same = published.contents == found.contents
+    contents = contents_of(published) if published is not None else ""
+    if contents and found.contents:
+        same = contents == found.contents
         note = f"{_SAME if same else 'loaded from other files than were published'}; {record.warehouse_table}"
         hop = Hop(name, into, hop.out, bool(hop.holds) and same, note)
     yield hop

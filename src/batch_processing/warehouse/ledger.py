@@ -25,7 +25,7 @@ class LedgerRow:
         generation: what is loaded.
         rows: how many rows the load put in.
         counted: rows of this slice and generation that the table holds now; later slices may have replaced some.
-        contents: what they are of, as `Published.contents`; "" where an older release loaded them.
+        contents: what they are of, as `digests.contents_of`; "" where an older release loaded them.
         later: loads of the table that came after it, or are of a later version.
     """
 

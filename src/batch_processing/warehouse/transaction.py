@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from batch_processing.digests import check_files
+from batch_processing.digests import check_files, contents_of
 from batch_processing.errors import LedgerError, TableError, WarehouseRefused
 from batch_processing.results import Loaded, Published, Slice
 from batch_processing.settings.models import TargetSpec
@@ -53,7 +53,7 @@ class Job:
 
 
 def contents_in(entry_hash: str) -> str:
-    """What a ledger row's `hash` says its rows are of, as `Published.contents`; "" where an older release wrote it."""
+    """What a ledger row's `hash` says its rows are of, as `digests.contents_of`; "" where an older release wrote it."""
     return entry_hash.removeprefix(_CONTENTS) if entry_hash.startswith(_CONTENTS) else ""
 
 
@@ -87,7 +87,7 @@ def run_load(job: Job, session: Session) -> Loaded:
     _write_entry(job, session, ledger)
     session.commit()
     _LOG.info("loaded %s rows into %s for slice %s", job.published.rows, job.declared, job.slice)
-    return Loaded(job.declared, job.published.rows, location=session.location, contents=job.published.contents)
+    return Loaded(job.declared, job.published.rows, location=session.location, contents=contents_of(job.published))
 
 
 def find_loaded(job: Job, session: Session) -> Loaded | None:
@@ -141,7 +141,7 @@ def _check_files_known(job: Job) -> None:
 
 def _check_contents(job: Job, contents: str) -> None:
     """The generation's rows were loaded from the files that were published."""
-    published = job.published.contents
+    published = contents_of(job.published)
     if published and contents and published != contents:
         raise LedgerError(
             "the row ledger breaks at load_warehouse: the slice was loaded from other files than were published",
@@ -315,6 +315,7 @@ def _check_count(job: Job, counted: int, *, what: str) -> None:
 
 
 def _write_entry(job: Job, session: Session, ledger: TableName) -> None:
+    contents = contents_of(job.published)
     values: Sequence[object] = (
         job.pipeline,
         job.table.table,
@@ -322,7 +323,7 @@ def _write_entry(job: Job, session: Session, ledger: TableName) -> None:
         job.generation,
         job.published.version,
         job.published.rows,
-        f"{_CONTENTS}{job.published.contents}" if job.published.contents else job.files.digest,
+        f"{_CONTENTS}{contents}" if contents else job.files.digest,
         job.published.run_id,
         datetime.now(UTC),
         job.files.table_id,

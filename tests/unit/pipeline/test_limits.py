@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from batch_processing.pipeline.limits import limit_problems
-from tests.unit.settings.declarations import load_text, write_suite
+from tests.unit.settings.declarations import BEFORE_LIMITS, load_text, write_suite
 
 RULES: dict[str, Any] = {
     "name": "orders",
@@ -21,16 +21,9 @@ RULES: dict[str, Any] = {
         {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}, "meta": {"rule_id": "filled"}},
     ],
 }
-TEXT = """\
-pipeline: orders
-sources:
-  orders: {files: {path: "in/*.csv"}, schema: {id: bigint, day: date}}
-transform: jobs.orders:transform
-target: {table: out/orders, partition_by: [day]}
-validate:
-  orders:
-    suite: orders
-    limits:
+TEXT = (
+    BEFORE_LIMITS
+    + """\
       id_given: {count: 0}
       SOURCE
 validate_output:
@@ -39,6 +32,7 @@ validate_output:
     score: {worse_by: 0.1}
     OUTPUT
 """
+)
 
 
 def problems(folder: Path, *, source: str = "", output: str = "", checks: str = "") -> list[tuple[str, int, str]]:

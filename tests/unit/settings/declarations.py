@@ -17,6 +17,19 @@ SMALLEST: dict[str, Any] = {
     "target": {"table": "out/orders", "partition_by": ["day"]},
 }
 
+BEFORE_LIMITS = """\
+pipeline: orders
+sources:
+  orders: {files: {path: "in/*.csv"}, schema: {id: bigint, day: date}}
+transform: jobs.orders:transform
+target: {table: out/orders, partition_by: [day]}
+validate:
+  orders:
+    suite: orders
+    limits:
+"""
+"""A declaration as text, to be gone on with by the limits of `validate.orders`."""
+
 
 def declaration(**changes: Any) -> dict[str, Any]:
     """The smallest declaration with top-level keys set, or left out where they are `...`."""

@@ -7,19 +7,7 @@ from pathlib import Path
 import pytest
 
 from batch_processing.settings.limits import LimitSpec
-from tests.unit.settings.declarations import load_text, problems_in, write_suite
-
-START = """\
-pipeline: orders
-sources:
-  orders: {files: {path: "in/*.csv"}, schema: {id: bigint, day: date}}
-transform: jobs.orders:transform
-target: {table: out/orders, partition_by: [day]}
-validate:
-  orders:
-    suite: orders
-    limits:
-"""
+from tests.unit.settings.declarations import BEFORE_LIMITS, load_text, problems_in, write_suite
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +16,7 @@ def _suite(tmp_path: Path) -> None:
 
 
 def test_limits_are_read_by_rule_id_whatever_signs_it_holds(tmp_path: Path) -> None:
-    written = START + (
+    written = BEFORE_LIMITS + (
         "      id_unique: {share: 0.01, count: 5}\n"
         "      expect_column_values_to_not_be_null(id): {count: 0}\n"
         "      score: {worse_by: 0.02, last: 5, at_least: 2}\n"
@@ -65,13 +53,13 @@ def test_limits_are_read_by_rule_id_whatever_signs_it_holds(tmp_path: Path) -> N
     ],
 )
 def test_a_wrong_limit_is_told_with_its_line_and_key(tmp_path: Path, limit: str, key: str, words: str) -> None:
-    problems = problems_in(tmp_path, f"{START}      fine: {{count: 0}}\n      id_unique: {limit}\n")
+    problems = problems_in(tmp_path, f"{BEFORE_LIMITS}      fine: {{count: 0}}\n      id_unique: {limit}\n")
     found = [one for one in problems if one.key == f"validate.orders.limits.id_unique{key}" and words in one.message]
     assert [one.line for one in found] == [11], [str(one) for one in problems]
 
 
 @pytest.mark.parametrize("block", ["", "      []\n", "      - id_unique\n"])
 def test_limits_that_are_no_mapping_are_told(tmp_path: Path, block: str) -> None:
-    (problem,) = problems_in(tmp_path, START + block)
+    (problem,) = problems_in(tmp_path, BEFORE_LIMITS + block)
     assert (problem.key, problem.file.endswith("orders.yml")) == ("validate.orders.limits", True)
     assert "must be a mapping of keys to values" in problem.message
