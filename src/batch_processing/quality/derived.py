@@ -18,8 +18,9 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import ArrayType, BinaryType, MapType, NumericType, StringType, StructType
 
 from batch_processing.quality.aggregate_findings import found_most_common
-from batch_processing.quality.engine_messages import describe
+from batch_processing.quality.engine_messages import describe, require_alive
 from batch_processing.quality.frames import Domain, Frame
+from batch_processing.quality.key_counts import key_column
 from batch_processing.quality.predicates import MEASURED_TYPES, column_rule
 from batch_processing.quality.rules import (
     CannotCompile,
@@ -31,7 +32,7 @@ from batch_processing.quality.rules import (
     Unable,
     Values,
 )
-from batch_processing.quality.scan import key_column, require_alive, scan
+from batch_processing.quality.scan import scan
 from batch_processing.quality.suite import ExpectationConfig
 
 _MOST_COMMON = "expect_column_most_common_value_to_be_in_set"

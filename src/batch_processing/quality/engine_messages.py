@@ -6,6 +6,8 @@ import re
 
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 
+from batch_processing.errors import EngineError
+
 _LIMIT = 300
 _ON_THE_RULE = re.compile(
     r"attribute ObjectName\(|(missing or )?ambiguous (attribute|field): |unknown function: |one value expected: "
@@ -51,6 +53,18 @@ def unreachable(error: BaseException) -> bool:
     """True where the engine did not answer at all."""
     text = str(error)
     return any(mark in text for mark in _UNREACHABLE)
+
+
+def require_alive(error: BaseException, *, where: str = "") -> None:
+    """Tells the end of the engine from a rule that it cannot evaluate.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    if isinstance(error, PySparkException) and unreachable(error):
+        raise EngineError(
+            "the engine does not answer", where=where, found=describe(error), fix="look at its log"
+        ) from error
 
 
 def _first_line(text: str) -> str:

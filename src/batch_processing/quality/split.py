@@ -10,8 +10,8 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from batch_processing.errors import UsageError
 from batch_processing.quality.frames import all_of, any_of, quoted, truth
+from batch_processing.quality.key_counts import key_column, repeated_keys
 from batch_processing.quality.rules import KeyCount, Rule
-from batch_processing.quality.scan import key_column, repeated_keys
 from batch_processing.results import Severity
 
 REASONS = "_reasons"

@@ -14,11 +14,11 @@ from typing import Any
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
-from batch_processing.errors import CheckError, EngineError, UsageError
+from batch_processing.errors import CheckError, UsageError
 from batch_processing.quality.checks import Checks
 from batch_processing.quality.compilation import Compiled, ForGX, compile_check, compile_expectation, rules_of
 from batch_processing.quality.derived import settle
-from batch_processing.quality.engine_messages import describe, unreachable
+from batch_processing.quality.engine_messages import describe, require_alive
 from batch_processing.quality.frames import Frame
 from batch_processing.quality.gate import decide, exact_threshold
 from batch_processing.quality.gx import exception_of, run_in_gx
@@ -236,13 +236,12 @@ def _count(split: Split, dataset: str) -> int:
     try:
         return split.count()
     except PySparkException as error:
-        found = describe(error)
-        if unreachable(error):
-            raise EngineError(
-                "the engine does not answer", where=dataset, found=found, fix="look at its log"
-            ) from error
+        require_alive(error, where=dataset)
         raise CheckError(
-            "the rows that break a rule cannot be counted", where=dataset, found=found, fix="its cause is chained"
+            "the rows that break a rule cannot be counted",
+            where=dataset,
+            found=describe(error),
+            fix="its cause is chained",
         ) from error
 
 
