@@ -1,9 +1,9 @@
 """The scan of a suite with many rules: what can be known of a column is measured once, not once per rule.
 
-1. The least and the greatest value of columns that several rules bound. A rule that holds for both holds for every row,
-   and is not evaluated any further.
+1. One aggregation has everything but what the next steps may spare, and the least and the greatest value of columns
+   that several rules bound. A rule that holds for both holds for every row, and is not evaluated any further.
 2. Rules on a text column with few distinct values are evaluated on those values, weighted by their rows.
-3. What is left goes into one aggregation.
+3. Rules with bounds that were not shown to hold go into one more aggregation.
 4. Where more than one critical rule was broken, the rows that broke any of these are counted together.
 
 The values measured are the same as those of the scan of a few rules; only their cost differs.
@@ -11,7 +11,7 @@ The values measured are the same as those of the scan of a few rules; only their
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -40,11 +40,12 @@ def scan_in_stages(df: DataFrame, rules: Sequence[Rule], rows: Measure) -> tuple
     Returns:
         The measured values, and the rows that break a critical predicate, each counted once.
     """
-    wanted = {measure.key: measure for measure in _measures(rules, rows)}
-    values: dict[str, Any] = dict.fromkeys(_proven(df, rules), 0)
-    for column, few in _by_text(df, _open(rules, values)).items():
+    by_text, bounded = _by_text(df, rules), _bounded(rules)
+    spared = {rule.rule_id for few in (*by_text.values(), bounded) for rule in few}
+    values = _measure(df, [rows, *_measures(rules, spared)], bounded)
+    for column, few in by_text.items():
         values |= _count_by_value(df, column, few)
-    values |= collect(df, {key: measure.column for key, measure in wanted.items() if key not in values})
+    values |= collect(df, {one.key: one.column for one in _measures(rules, set()) if one.key not in values})
     return values, _bad_rows(df, rules, values)
 
 
@@ -56,35 +57,38 @@ def collect(df: DataFrame, wanted: dict[str, Column]) -> dict[str, Any]:
     return dict(zip(wanted, row, strict=True))
 
 
-def _measures(rules: Iterable[Rule], rows: Measure) -> list[Measure]:
-    found = [rows]
+def _measures(rules: Iterable[Rule], spared: Collection[str]) -> Iterator[Measure]:
+    """What the rules measure, without the bad rows of those that are spared."""
     for rule in rules:
-        found += rule.measures
-        found += [rule.bad_rows] if rule.bad_rows else []
-    return found
+        yield from rule.measures
+        if rule.bad_rows and rule.rule_id not in spared:
+            yield rule.bad_rows
 
 
-def _open(rules: Iterable[Rule], values: dict[str, Any]) -> list[Rule]:
-    """Rules whose bad rows are still to be counted."""
-    return [rule for rule in rules if rule.bad_rows and rule.bad_rows.key not in values]
-
-
-def _proven(df: DataFrame, rules: Sequence[Rule]) -> list[str]:
-    """Keys of the bad rows of rules that the extremes of their column prove to hold."""
+def _bounded(rules: Iterable[Rule]) -> list[Rule]:
+    """Rules that ask only for bounds, on columns that several of them bound."""
     by_column: dict[str, list[Rule]] = {}
     for rule in rules:
-        if rule.interval:
+        if rule.interval and rule.bad_rows:
             by_column.setdefault(rule.interval.least.key, []).append(rule)
-    asked = [rule for group in by_column.values() if len(group) >= _SHARED for rule in group]
-    provable = {rule.bad_rows.key: rule.interval for rule in asked if rule.bad_rows and rule.interval}
-    if not provable:
-        return []
-    extremes = {one.key: one.column for interval in provable.values() for one in (interval.least, interval.greatest)}
-    names = {key: f"m{index}" for index, key in enumerate(extremes)}
-    measured = df.agg(*[column.alias(names[key]) for key, column in extremes.items()])
+    return [rule for group in by_column.values() if len(group) >= _SHARED for rule in group]
+
+
+def _measure(df: DataFrame, measures: Iterable[Measure], bounded: Sequence[Rule]) -> dict[str, Any]:
+    """The values of the measures, and no bad rows for the rules that the extremes of their column prove to hold.
+
+    Extremes stay in the engine: Python could not hold each, as a day in the year 10000.
+    """
+    provable = {rule.bad_rows.key: rule.interval for rule in bounded if rule.bad_rows and rule.interval}
+    extremes = [one for interval in provable.values() for one in (interval.least, interval.greatest)]
+    wanted = {one.key: one.column for one in (*measures, *extremes)}
+    names = {key: f"m{index}" for index, key in enumerate(wanted)}
+    measured = df.agg(*[column.alias(names[key]) for key, column in wanted.items()])
+    kept = {key: F.col(names[key]) for key in wanted if key not in {one.key for one in extremes}}
     proofs = [_proof(interval, names).alias(f"p{index}") for index, interval in enumerate(provable.values())]
-    row = measured.select(*proofs).collect()[0]
-    return [key for key, holds in zip(provable, row, strict=True) if holds]
+    row = measured.select(*kept.values(), *proofs).collect()[0]
+    proven = [key for key, holds in zip(provable, row[len(kept) :], strict=True) if holds]
+    return dict(zip(kept, row, strict=False)) | dict.fromkeys(proven, 0)
 
 
 def _proof(interval: Interval, names: dict[str, str]) -> Column:
