@@ -7,16 +7,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.types import DoubleType, FloatType
+from pyspark.sql.types import AtomicType, DataType, DoubleType, FloatType
 
 from batch_processing.quality.engine_messages import describe, require_alive
 from batch_processing.quality.frames import one_nan, quoted, truth
-from batch_processing.quality.rules import KeyCount, Rule
+from batch_processing.quality.rules import KeyCount, Rule, Values
 from batch_processing.quality.staged_scan import collect
 from batch_processing.settings.session_conf import KEYS_AT_ONCE
+
+_FEW_ROWS = 1_000_000
+"""Rows with repeated keys up to which the keys are fetched."""
+_FEW_BYTES = 16 << 20
+"""What the fetched keys may take: they travel with every query on the rows."""
 
 
 def count_keys(df: DataFrame, rules: Iterable[Rule], *, rows: int) -> tuple[dict[str, Any], dict[str, str]]:
@@ -52,10 +58,38 @@ def count_keys(df: DataFrame, rules: Iterable[Rule], *, rows: int) -> tuple[dict
     return values, broken
 
 
-def repeated_keys(df: DataFrame, key: KeyCount, names: Sequence[str]) -> DataFrame:
-    """The keys that occur more than once, in columns of the given names."""
-    grouped = _grouped(df, key, names)
-    return grouped.where(F.col("_rows") > 1).select(*map(F.col, names))
+def repeats(key: KeyCount, values: Values) -> bool:
+    """True where a grouped count found keys that occur more than once."""
+    return int(values[key.repeated_rows]) > 0
+
+
+def repeated_keys(df: DataFrame, key: KeyCount, names: Sequence[str], *, values: Values) -> DataFrame:
+    """The keys that occur more than once, in columns of the given names.
+
+    Where their rows are few they are fetched, and what is joined with them needs no grouped count any more.
+
+    Args:
+        df: the rows.
+        key: the grouping.
+        names: one for each key column.
+        values: what the grouped count found.
+
+    Raises:
+        PySparkException: the keys cannot be fetched.
+    """
+    lazy = _repeated(df, key, names)
+    flat = all(isinstance(field.dataType, AtomicType) for field in lazy.schema.fields)
+    if not flat or int(values[key.repeated_rows]) > _FEW_ROWS:
+        return lazy
+    at_once = _keys_at_once(df) or int(values[key.distinct])
+    parts = math.ceil(int(values[key.distinct]) / at_once)
+    found = pa.concat_tables(
+        _repeated(_part(df, key, one, one + 1, parts), key, names).toArrow() for one in range(parts)
+    )
+    if found.nbytes > _FEW_BYTES:
+        return lazy
+    local = df.sparkSession.createDataFrame(found)
+    return local if _types(local) == _types(lazy) else lazy
 
 
 def key_column(df: DataFrame, name: str) -> Column:
@@ -98,18 +132,29 @@ def _count_in_parts(
     The first part shows how many keys the others will have: where they are few, the rest is one count.
     """
     names = [f"_key_{index}" for index in range(len(key.columns))]
-    bucket = F.pmod(F.xxhash64(*[key_column(df, name) for name in key.columns]), F.lit(parts))
-
-    def counted(least: int, beyond: int) -> dict[str, Any]:
-        within = df.where((bucket >= F.lit(least)) & (bucket < F.lit(beyond)))
-        return collect(_grouped(within, key, names), wanted)
-
-    values = counted(0, 1)
+    values = collect(_grouped(_part(df, key, 0, 1, parts), key, names), wanted)
     each = max(1, at_once // max(1, int(values[key.distinct])))
     for least in range(1, parts, each):
-        found = counted(least, min(least + each, parts))
+        found = collect(_grouped(_part(df, key, least, least + each, parts), key, names), wanted)
         values = {name: values[name] + found[name] for name in values}
     return values
+
+
+def _part(df: DataFrame, key: KeyCount, least: int, beyond: int, parts: int) -> DataFrame:
+    """The rows whose key's hash is in parts `least` to `beyond` of so many; all rows of a key are in one."""
+    if parts == 1:
+        return df
+    part = F.pmod(F.xxhash64(*[key_column(df, name) for name in key.columns]), F.lit(parts))
+    return df.where((part >= F.lit(least)) & (part < F.lit(beyond)))
+
+
+def _repeated(df: DataFrame, key: KeyCount, names: Sequence[str]) -> DataFrame:
+    grouped = _grouped(df, key, names)
+    return grouped.where(F.col("_rows") > 1).select(*map(F.col, names))
+
+
+def _types(df: DataFrame) -> list[DataType]:
+    return [field.dataType for field in df.schema.fields]
 
 
 def _grouped(df: DataFrame, key: KeyCount, names: Sequence[str]) -> DataFrame:

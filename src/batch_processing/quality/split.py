@@ -10,8 +10,8 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from batch_processing.errors import UsageError
 from batch_processing.quality.frames import all_of, any_of, quoted, truth
-from batch_processing.quality.key_counts import key_column, repeated_keys
-from batch_processing.quality.rules import KeyCount, Rule
+from batch_processing.quality.key_counts import key_column, repeated_keys, repeats
+from batch_processing.quality.rules import KeyCount, Rule, Values
 from batch_processing.results import Severity
 
 REASONS = "_reasons"
@@ -38,13 +38,15 @@ class Split:
     Args:
         df: the rows.
         rules: rules that name rows and that could run.
-        repeated: keys of the groupings that have repeated keys; only those are joined.
+        values: what the scan found; only groupings with repeated keys are joined.
     """
 
-    def __init__(self, df: DataFrame, rules: Sequence[Rule], *, repeated: frozenset[str]) -> None:
+    def __init__(self, df: DataFrame, rules: Sequence[Rule], *, values: Values) -> None:
         self._df = df
         self._rules = [rule for rule in rules if rule.names_rows]
-        used = {rule.unique.key: rule.unique for rule in self._rules if rule.unique and rule.unique.key in repeated}
+        self._values = values
+        unique = [rule.unique for rule in self._rules if rule.unique and repeats(rule.unique, values)]
+        used = {key.key: key for key in unique}
         self._prefix = _unused_prefix(df.columns)
         self._marks = {key: (index, count) for index, (key, count) in enumerate(used.items())}
 
@@ -75,7 +77,7 @@ class Split:
     def _mark(self, df: DataFrame, mark: tuple[int, KeyCount]) -> DataFrame:
         index, key = mark
         names = [f"{self._mark_name(index)}_{position}" for position in range(len(key.columns))]
-        keys = repeated_keys(self._df, key, names).withColumn(self._mark_name(index), F.lit(True))
+        keys = repeated_keys(self._df, key, names, values=self._values).withColumn(self._mark_name(index), F.lit(True))
         pairs = zip(key.columns, names, strict=True)
         equal = [key_column(self._df, name).eqNullSafe(F.col(alias)) for name, alias in pairs]
         return df.join(keys, on=all_of(equal), how="left").drop(*names)

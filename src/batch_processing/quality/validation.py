@@ -23,6 +23,7 @@ from batch_processing.quality.frames import Frame
 from batch_processing.quality.gate import decide, exact_threshold
 from batch_processing.quality.gx import exception_of, run_in_gx
 from batch_processing.quality.gx_results import expectation_error, expectation_result, suite_result
+from batch_processing.quality.key_counts import repeats
 from batch_processing.quality.limits import Limits, require_limits
 from batch_processing.quality.rule_results import (
     check_result,
@@ -214,22 +215,17 @@ def _run_fallback(
     return dict(zip([config.rule_id for config in wanted], run_in_gx(df, wanted), strict=True))
 
 
-def _repeated(rules: list[Rule], scanned: Scanned) -> frozenset[str]:
-    usable = [rule.unique for rule in rules if rule.unique and rule.rule_id not in scanned.broken]
-    return frozenset(key.key for key in usable if int(scanned.values[key.repeated_rows]) > 0)
-
-
 def _needs_join(rules: list[Rule], scanned: Scanned) -> bool:
-    repeated = _repeated(rules, scanned)
-    critical = [rule.unique for rule in rules if rule.unique and rule.severity == "critical"]
-    return any(key.key in repeated for key in critical)
+    """True where a critical rule found keys that repeat: its rows are known only by a join with them."""
+    critical = [rule for rule in rules if rule.severity == "critical" and rule.rule_id not in scanned.broken]
+    return any(repeats(rule.unique, scanned.values) for rule in critical if rule.unique)
 
 
 def _split(df: DataFrame, rules: list[Rule], scanned: Scanned) -> Split | None:
     able = [rule for rule in rules if rule.rule_id not in scanned.broken]
     if not scanned.bad_by_predicate and not _needs_join(able, scanned):
         return None
-    return Split(df, able, repeated=_repeated(able, scanned))
+    return Split(df, able, values=scanned.values)
 
 
 def _count(split: Split, dataset: str) -> int:
