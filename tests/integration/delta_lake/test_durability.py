@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from batch_processing.delta_lake import publish as module
 from batch_processing.delta_lake.publish import publish
 from batch_processing.delta_lake.staging import stage
 from batch_processing.spark.session import get_spark_session
+
+DAY = dt.date(2026, 1, 2)
 
 
 @pytest.fixture
@@ -32,11 +35,13 @@ def test_staged_files_are_synced_before_the_commit_and_the_commit_before_publish
     tmp_path: Path, synced: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "lake" / "orders"
-    frame = get_spark_session().createDataFrame([(1, "a"), (2, "b")], "id long, p string")
-    staged = stage(frame, table=root, partition_by=("p",), folder="data/s/1")
+    frame = get_spark_session().createDataFrame([(1, "a", DAY), (2, "b", None)], "id long, p string, day date")
+    staged = stage(frame, table=root, partition_by=("day", "p"), folder="data/s/1")
     files = [root / file.path for file in staged.files]
     above = {tmp_path, root.parent, root, root / "data", root / "data/s", root / "data/s/1"}
-    assert {*files, *(file.parent for file in files), *above} <= set(synced)
+    below = {folder for file in files for folder in (file.parent, file.parent.parent)}
+    assert root / "data/s/1/day=2026-01-02" in below
+    assert {*files, *below, *above} <= set(synced)
 
     at_commit: list[Path] = []
     commit = module.commit_change
@@ -52,7 +57,7 @@ def test_staged_files_are_synced_before_the_commit_and_the_commit_before_publish
     assert {log / f"{0:020d}.json", log, root} <= set(synced[len(at_commit) :])
 
     # With new columns there are two entries; without the first, the second could not be read.
-    wider = get_spark_session().createDataFrame([(3, "a", 1)], "id long, p string, extra int")
-    more = stage(wider, table=root, partition_by=("p",), folder="data/s/2")
+    wider = get_spark_session().createDataFrame([(3, "a", DAY, 1)], "id long, p string, day date, extra int")
+    more = stage(wider, table=root, partition_by=("day", "p"), folder="data/s/2")
     publish(more, mode="append", app_id="t", generation=1, metadata={}, schema_change="additive")
     assert {log / f"{version:020d}.json" for version in (1, 2)} <= set(synced)

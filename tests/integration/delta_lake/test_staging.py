@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sf
@@ -63,6 +64,43 @@ def test_partition_values_of_every_type_come_back_as_they_were(spark: SparkSessi
     texts = {tuple(f.partition_values.values()) for f in staged.files}
     assert texts == {tuple(t[n] for _, _, t in PARTITION_VALUES) for n in (0, 1)} | {(None,) * len(columns)}
     assert rows_of(read_staged(spark, staged)) == rows_of(df)
+
+
+DAYS = ["0001-01-01", "1969-12-31", "1970-01-01", "2026-11-26", "9999-12-31"]
+
+
+def test_folders_of_dates_are_named_by_their_dates(spark: SparkSession, tmp_path: Path) -> None:
+    rows = [(i, "x", dt.date.fromisoformat(day)) for i, day in enumerate(DAYS)] + [(9, "x", None), (10, None, None)]
+    df = spark.createDataFrame(rows, "id long, p string, d date")
+    staged = stage(df, table=tmp_path, partition_by=("d", "p"), folder="data/s/1")
+    null = "__HIVE_DEFAULT_PARTITION__"
+    wanted = {f"data/s/1/d={day}/p=x" for day in [*DAYS, null]} | {f"data/s/1/d={null}/p={null}"}
+    assert {str(Path(f.path).parent) for f in staged.files} == wanted
+    assert {p.name for p in (tmp_path / "data/s/1").iterdir()} == {f"d={day}" for day in [*DAYS, null]}
+    assert rows_of(read_staged(spark, staged)) == rows_of(df)
+
+
+@pytest.mark.parametrize("days", [1, 17_327_205])
+def test_dates_outside_the_calendar_are_refused(spark: SparkSession, tmp_path: Path, days: int) -> None:
+    late = sf.date_add(sf.lit(dt.date(9999, 12, 31)), sf.lit(days).cast("int"))
+    df = spark.range(3).withColumn("d", sf.when(sf.col("id") == 1, late).otherwise(sf.lit(dt.date(2026, 1, 1))))
+    with pytest.raises(DataError, match="not a date between"):
+        stage(df, table=tmp_path, partition_by=("d",), folder="data/s/1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_values_that_hardly_repeat_take_no_more_than_their_own_bytes(
+    spark_embedded: SparkSession, tmp_path: Path
+) -> None:
+    """A dictionary that is given up late holds them all, and every row a number for its value besides."""
+    rows = 400_000
+    df = spark_embedded.range(rows).select(sf.xxhash64("id").alias("key"), (sf.col("id") % 100).alias("often"))
+    staged = stage(df, table=tmp_path, partition_by=(), folder="data/s/1")
+    footers = [pq.read_metadata(tmp_path / f.path) for f in staged.files]
+    groups = [footer.row_group(g) for footer in footers for g in range(footer.num_row_groups)]
+    key, often = (sum(group.column(c).total_compressed_size for group in groups) for c in (0, 1))
+    assert key < 9 * rows
+    assert often < 1.1 * rows
 
 
 def test_all_column_types_come_back_as_they_were(spark: SparkSession, tmp_path: Path) -> None:

@@ -7,7 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from batch_processing.delta_lake.partitions import canonical, check_partition_types, values_from_folders
+from batch_processing.delta_lake.partitions import (
+    canonical,
+    check_partition_types,
+    lasting_folder,
+    values_from_folders,
+)
 from batch_processing.errors import DataError, TableError
 
 
@@ -35,6 +40,37 @@ def test_folder_names_of_both_engines_are_decoded(folder: str, value: str | None
 def test_several_levels_keep_their_order() -> None:
     found = values_from_folders(["d=2026-01-02", "n=07"], ["d", "n"], {"d": "date", "n": "integer"})
     assert found == {"d": "2026-01-02", "n": "7"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "name"),
+    [
+        ("d=20454", "date", "d=2026-01-01"),
+        ("d=0", "date", "d=1970-01-01"),
+        ("d=-332", "date", "d=1969-02-03"),
+        ("d=-719162", "date", "d=0001-01-01"),
+        ("d=2932896", "date", "d=9999-12-31"),
+        ("d=-4611686018427387904", "date", "d=__HIVE_DEFAULT_PARTITION__"),
+        ("a%3Ab=0", "date", "a%3Ab=1970-01-01"),
+        ("n=20454", "integer", "n=20454"),
+        ("p=a%2Fb", "string", "p=a%2Fb"),
+    ],
+)
+def test_a_folder_of_a_day_gets_its_date_and_others_keep_their_names(folder: str, kind: str, name: str) -> None:
+    assert lasting_folder(folder, kind, column="d") == name
+
+
+@pytest.mark.parametrize("day", [-719163, 2932897, 20260101, -(2**31), 2**31 - 1])
+def test_a_day_outside_the_calendar_is_refused(day: int) -> None:
+    with pytest.raises(DataError, match="not a date between the years 1 and 9999") as caught:
+        lasting_folder(f"d={day}", "date", column="d")
+    assert "column d" in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", ["d=", "d=2026-01-01", "d"])
+def test_a_folder_that_is_not_one_of_a_day_is_refused(folder: str) -> None:
+    with pytest.raises(TableError, match="other partition folders"):
+        lasting_folder(folder, "date", column="d")
 
 
 @pytest.mark.parametrize("folders", [[], ["q=1"], ["p=1", "q=2"]])
