@@ -33,7 +33,7 @@ _WRITING = {
     "compression": "zstd",
     # Of the embedded engine, a quarter of its own; Apache Spark does not know it. Each open file keeps a dictionary per
     # column until it is this large. Beyond, values repeat too little to gain: with 30 partitions it cost a fifth of the
-    # time, and a seventh of the bytes, to fill them first.
+    # time, and an eighth of the bytes, to fill them first.
     "dictionary_page_size_limit": str(256 * 1024),
 }
 _ODD_IN_ROOTS = "#%*?[\\]{}"
