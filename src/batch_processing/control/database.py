@@ -12,7 +12,15 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+    StatementError,
+)
 from sqlalchemy.schema import Table
 
 from batch_processing.control import schema
@@ -35,6 +43,7 @@ class Database:
 
     def __init__(self, engine: Engine, *, address: str) -> None:
         self.engine, self.address = engine, address
+        self._upserts: dict[tuple[str, ...], Any] = {}
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -56,10 +65,13 @@ class Database:
 
     def upsert(self, connection: Connection, table: Table, row: dict[str, Any]) -> None:
         """Puts the row in place of the one with its primary key."""
-        keys = {column.name for column in table.primary_key}
-        statement = self.insert(table).values(row)
-        changed = {name: statement.excluded[name] for name in row if name not in keys}
-        connection.execute(statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed))
+        shape = (table.name, *row)
+        if shape not in self._upserts:  # put together once: that takes longer than to execute it
+            keys = {column.name for column in table.primary_key}
+            statement = self.insert(table)
+            changed = {name: statement.excluded[name] for name in row if name not in keys}
+            self._upserts[shape] = statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed)
+        connection.execute(self._upserts[shape], row)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -153,8 +165,7 @@ def _retry_busy(action: Callable[[], None]) -> None:
 
 
 def _ensure_tables(database: Database) -> None:
-    with database.reading() as connection:
-        found = _version(connection)
+    found = _version_at_once(database)
     if found is None:
         found = _make_or_migrate(database)
     elif found < schema.SCHEMA_VERSION:
@@ -196,6 +207,16 @@ def _told_owner(address: str, version: int) -> Iterator[None]:
             fix="as a role without rights: have the tables' owner run batchctl history once on this BATCH_CONTROL_STORE"
             "; else see what was found, then run again",
         ) from error
+
+
+def _version_at_once(database: Database) -> int | None:
+    """The version of a store that is there, in one query; else what a look for its tables finds."""
+    try:
+        with database.engine.begin() as connection:
+            return connection.execute(select(schema.schema_version.c.version)).scalar()
+    except (OperationalError, ProgrammingError):  # no such table, to SQLite and to PostgreSQL; or anything worse
+        with database.reading() as connection:
+            return _version(connection)
 
 
 def _version(connection: Connection) -> int | None:

@@ -54,7 +54,8 @@ def run_records(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[RunRe
 
 def _grouped(connection: Connection, table: Table, digests: Sequence[str]) -> defaultdict[str, list[Row[Any]]]:
     found: defaultdict[str, list[Row[Any]]] = defaultdict(list)
-    for row in connection.execute(select(table).where(table.c.run.in_(digests)).order_by(*table.primary_key)):
+    those = table.c.run == digests[0] if len(digests) == 1 else table.c.run.in_(digests)
+    for row in connection.execute(select(table).where(those).order_by(*table.primary_key)):
         found[row.run].append(row)
     return found
 

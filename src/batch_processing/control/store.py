@@ -6,18 +6,18 @@ each in its own transaction, so that a retry writes the same row again and sever
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import select, update
 
 from batch_processing.control import reading, schema
 from batch_processing.control.alerts import AlertOutbox
 from batch_processing.control.database import open_database
+from batch_processing.control.finding import find_run
 from batch_processing.control.process import ProcessMark
 from batch_processing.control.records import PipelineMetrics, QueuedAlert, RunKey, RunRecord
 from batch_processing.errors import UsageError
@@ -34,7 +34,6 @@ from batch_processing.results import (
 
 _PASSED = tuple(outcome.value for outcome in Outcome if outcome.passed)
 _COUNTS = tuple(f.name for f in fields(RowCounts))
-_NEAR = 5
 
 
 class ControlStore:
@@ -162,9 +161,7 @@ class ControlStore:
         Raises:
             UsageError: another name.
         """
-        if unknown := [name for name in counts if name not in _COUNTS]:
-            raise UsageError(f"unknown row counts {', '.join(unknown)}", fix=f"use {', '.join(_COUNTS)}")
-        self._set(key, **{f"rows_{name}": value for name, value in counts.items()})
+        self._set(key, **_row_columns(counts))
 
     def reopen(self, key: RunKey, *, counts: Collection[str], verdicts: Collection[str]) -> None:
         """Forgets what a step that starts over, and the steps after it, found in an earlier try.
@@ -174,12 +171,13 @@ class ControlStore:
             counts: counts of the row ledger, named as in RowCounts.
             verdicts: datasets.
         """
-        if counts:
-            self.update_rows(key, **dict.fromkeys(counts))
-        if verdicts:
-            table = schema.quality
-            with self._database.writing() as connection:
-                connection.execute(table.delete().where(table.c.run == key.digest, table.c.dataset.in_(verdicts)))
+        runs, quality = schema.runs, schema.quality
+        with self._database.writing() as connection:
+            if counts:
+                unset = dict.fromkeys(_row_columns(dict.fromkeys(counts)))
+                connection.execute(update(runs).where(runs.c.run == key.digest).values(unset))
+            if verdicts:
+                connection.execute(quality.delete().where(quality.c.run == key.digest, quality.c.dataset.in_(verdicts)))
 
     def record_published(self, key: RunKey, published: Published) -> None:
         """Keeps the table and version that the run published."""
@@ -239,7 +237,7 @@ class ControlStore:
             UsageError: there is none, or the text fits several.
         """
         with self._database.reading() as connection:
-            row = self._find(connection, run_id_or_prefix, pipeline)
+            row = find_run(connection, run_id_or_prefix, pipeline=pipeline, address=self.address)
             return reading.run_records(connection, [row])[0]
 
     def record(self, key: RunKey) -> RunRecord | None:
@@ -248,30 +246,11 @@ class ControlStore:
             found = connection.execute(select(schema.runs).where(schema.runs.c.run == key.digest)).all()
             return next(iter(reading.run_records(connection, found)), None)
 
-    def _find(self, connection: Connection, text: str | None, pipeline: str | None) -> Row[Any]:
-        table = schema.runs
-        query = select(table).order_by(table.c.started_at.desc(), table.c.run)
-        if pipeline is not None:
-            query = query.where(table.c.pipeline == pipeline)
-        if text is None:
-            latest = connection.execute(query.limit(1)).first()
-            if latest is None:
-                raise UsageError(
-                    "no run is recorded", where=self.address, fix="run the pipeline once: batchctl run PIPELINE"
-                )
-            return latest
-        exact = connection.execute(query.where(table.c.run_id == text)).all()
-        if exact and len({row.pipeline for row in exact}) == 1:
-            return exact[0]
-        found = (
-            exact or connection.execute(query.where(table.c.run_id.startswith(text, autoescape=True)).limit(50)).all()
-        )
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise _ambiguous(text, found)
-        known = connection.execute(query.with_only_columns(table.c.run_id).limit(500)).scalars().all()
-        raise _unknown(text, known)
+    def last_attempts(self, key: RunKey) -> tuple[StepResult, ...]:
+        """The last attempt of every step of a run, in the order they started."""
+        table = schema.steps
+        with self._database.reading() as connection:
+            return reading.last_attempts(connection.execute(select(table).where(table.c.run == key.digest)).all())
 
     def attempts(self, key: RunKey) -> tuple[StepResult, ...]:
         """Every attempt of every step of a run, in the order they started."""
@@ -377,21 +356,7 @@ class ControlStore:
         self._alerts.mark(dedupe_key, sent=sent, error=error)
 
 
-def _ambiguous(text: str, found: list[Row[Any]] | Any) -> UsageError:
-    named = [f"{row.run_id} ({row.pipeline} {reading.run_key(row).slice})" for row in found[:_NEAR]]
-    more = f" and {len(found) - _NEAR} more" if len(found) > _NEAR else ""
-    return UsageError(
-        f"{text!r} fits several runs", found=", ".join(named) + more, fix="give more of the id, or the pipeline too"
-    )
-
-
-def _unknown(text: str, known: Any) -> UsageError:
-    near = (
-        difflib.get_close_matches(text, list(dict.fromkeys(known)), n=_NEAR, cutoff=0.4)
-        or list(dict.fromkeys(known))[:_NEAR]
-    )
-    return UsageError(
-        f"no run has the id {text!r}",
-        found=f"near: {', '.join(near)}" if near else "no run is recorded",
-        fix="batchctl history lists the runs",
-    )
+def _row_columns(counts: Mapping[str, int | None]) -> dict[str, int | None]:
+    if unknown := [name for name in counts if name not in _COUNTS]:
+        raise UsageError(f"unknown row counts {', '.join(unknown)}", fix=f"use {', '.join(_COUNTS)}")
+    return {f"rows_{name}": value for name, value in counts.items()}

@@ -6,6 +6,7 @@ Airflow's operators and the plain runner both come through `execute_step`.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -157,8 +158,7 @@ def _store(ctx: RunContext, step: PlanStep, result: StepResult) -> None:
     """Keeps the result. The run ends with its last step, and is failed for as long as a step's last attempt is."""
     ctx.control.record_step(ctx.key, result)
     _store_rows(ctx, step, result)
-    record = ctx.control.record(ctx.key)
-    last_attempts = record.steps if record else ()
+    last_attempts = ctx.control.last_attempts(ctx.key)
     broken = next((one for one in last_attempts if _breaks_the_run(ctx, one)), None)
     if broken is not None:
         ctx.control.finish_run(ctx.key, outcome=broken.outcome, error=broken.error)
@@ -201,8 +201,10 @@ def refresh_report(ctx: RunContext) -> None:
     from batch_processing.report.html import render_report
 
     try:
-        ctx.control.record_report(ctx.key, str(ctx.report_path))
         record = ctx.control.run(ctx.run_id, pipeline=ctx.spec.pipeline)
+        if record.report != str(ctx.report_path):
+            ctx.control.record_report(ctx.key, str(ctx.report_path))
+            record = replace(record, report=str(ctx.report_path))
         write_atomic(ctx.report_path, render_report(record).encode())
     except Exception:  # noqa: BLE001 - a report's fault must not end a run; the log has it
         _LOG.exception("the report %s could not be written", ctx.report_path)
