@@ -214,7 +214,10 @@ def _version_at_once(database: Database) -> int | None:
     try:
         with database.engine.begin() as connection:
             return connection.execute(select(schema.schema_version.c.version)).scalar()
-    except (OperationalError, ProgrammingError):  # no such table, to SQLite and to PostgreSQL; or anything worse
+    except (OperationalError, ProgrammingError) as error:
+        no_table = OperationalError if database.engine.dialect.name == "sqlite" else ProgrammingError
+        if not isinstance(error, no_table):
+            raise
         with database.reading() as connection:
             return _version(connection)
 
