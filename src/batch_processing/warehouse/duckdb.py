@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -163,6 +163,15 @@ class DuckDbSession:
     def index(self, table: TableName, columns: Sequence[Column], *, keys: Sequence[str]) -> None:
         """Nothing to do: DuckDB keeps minimum and maximum of every column per row group."""
         _LOG.debug("no index on %s: %s columns, %s keys", table.sql, len(columns), len(keys))
+
+    def fill(self, table: TableName, values: Mapping[str, str]) -> bool:  # noqa: ARG002 - constant columns cost nothing
+        return False
+
+    def fill_no_more(self, table: TableName, names: Sequence[str]) -> None:
+        """Nothing was begun."""
+
+    def net_rows(self, table: TableName) -> int | None:  # noqa: ARG002 - it keeps no such count
+        return None
 
     def copy(self, reader: pa.RecordBatchReader, table: TableName) -> None:
         names = quoted_list(reader.schema.names)

@@ -150,7 +150,7 @@ def _gone(path: str, error: Exception) -> StorageError:
 class RowStream:
     """The rows of published files as Arrow record batches, one after the other; memory stays flat.
 
-    Every batch has the table's columns, then `_slice` and `_generation`.
+    Every batch has the table's columns, then, where `own` is true, `_slice` and `_generation`.
 
     Args:
         files: the files.
@@ -159,6 +159,7 @@ class RowStream:
             `native` (left as it is).
         slice_start: value of `_slice`, UTC.
         generation: value of `_generation`.
+        own: whether the rows carry these two.
 
     Attributes:
         rows: records given so far.
@@ -173,12 +174,13 @@ class RowStream:
         nested: Mapping[str, str],
         slice_start: Any,
         generation: int,
+        own: bool = True,
     ) -> None:
         self.rows = 0
         self.failure: BatchError | None = None
         self._files, self._columns, self._nested = files, columns, nested
-        own = {SLICE_COLUMN: pa.scalar(slice_start, INSTANT), GENERATION_COLUMN: pa.scalar(generation, pa.int32())}
-        self._own = {name: pa.repeat(value, _BATCH_ROWS) for name, value in own.items()}
+        values = {SLICE_COLUMN: pa.scalar(slice_start, INSTANT), GENERATION_COLUMN: pa.scalar(generation, pa.int32())}
+        self._own = {name: pa.repeat(value, _BATCH_ROWS) for name, value in values.items()} if own else {}
         self.schema = pa.schema(
             [*((column.name, self._type(column)) for column in columns), *((n, a.type) for n, a in self._own.items())]
         )

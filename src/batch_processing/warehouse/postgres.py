@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import adbc_driver_manager.dbapi as adbc
@@ -45,6 +45,13 @@ _FAILED_COLUMN = re.compile(r"COPY .*, line \d+, column ([^\n:]+)")
 _REFUSAL_CLASSES = ("0A", "22", "23", "2B", "2F", "3D", "3F", "42", "44", "54", "P0")
 _NO_RIGHT = "42501"
 _BAD_TEXT = ("22021", "22P05")
+_NET_ROWS = """
+    SELECT CASE WHEN c.relkind = 'r' AND NOT c.relhasrules AND NOT c.relrowsecurity
+                 AND current_setting('track_counts') = 'on'
+                 AND NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+           THEN pg_stat_get_xact_tuples_inserted(c.oid) - pg_stat_get_xact_tuples_deleted(c.oid) END
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2
+"""
 
 T = TypeVar("T")
 
@@ -149,6 +156,21 @@ class PostgresSession:
         if keys:
             self.execute(f"CREATE INDEX ON {table.sql} ({quoted_list(list(keys))})")
 
+    def fill(self, table: TableName, values: Mapping[str, str]) -> bool:
+        """By defaults, which the server fills in for less than it takes to send the values: a fifth of the copy."""
+        for name, value in values.items():
+            self.execute(f"ALTER TABLE {table.sql} ALTER COLUMN {quoted(name)} SET DEFAULT {_literal(value)}")
+        return True
+
+    def fill_no_more(self, table: TableName, names: Sequence[str]) -> None:
+        for name in names:
+            self.execute(f"ALTER TABLE {table.sql} ALTER COLUMN {quoted(name)} DROP DEFAULT")
+
+    def net_rows(self, table: TableName) -> int | None:
+        """From the transaction's own statistics, which are exact."""
+        found = self.execute(_NET_ROWS, [table.schema, table.table])
+        return None if not found or found[0][0] is None else int(found[0][0])
+
     def copy(self, reader: pa.RecordBatchReader, table: TableName) -> None:
         settings = {"temporary": True} if not table.schema else {"db_schema_name": table.schema}
         self._told(lambda: self._cursor.adbc_ingest(table.table, _narrow(reader), mode="append", **settings))
@@ -249,6 +271,10 @@ def _conninfo(connection: Connection) -> str:
         "client_encoding": "UTF8",
     }
     return " ".join(f"{name}={_libpq_value(str(value))}" for name, value in settings.items() if value is not None)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _libpq_value(text: str) -> str:

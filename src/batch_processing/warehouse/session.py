@@ -76,6 +76,25 @@ class Session(Protocol):
         """Makes the indexes that a new table is replaced by."""
         ...
 
+    def fill(self, table: TableName, values: Mapping[str, str]) -> bool:
+        """Has columns of a table that this transaction made filled with a value in the rows to come.
+
+        Returns:
+            False where that would spare nothing: the values have to be copied with the rows.
+        """
+        ...
+
+    def fill_no_more(self, table: TableName, names: Sequence[str]) -> None:
+        """Ends what `fill` began."""
+        ...
+
+    def net_rows(self, table: TableName) -> int | None:
+        """Rows that this transaction has put into the table, less those it removed, as the warehouse itself counts.
+
+        None where it does not, or where a trigger, rule or policy of the table may stand between rows and count.
+        """
+        ...
+
     def copy(self, reader: pa.RecordBatchReader, table: TableName) -> None:
         """Copies a stream of rows into the table, columns by name; a table without schema is a temporary one."""
         ...

@@ -16,7 +16,13 @@ from batch_processing.settings.models import TargetSpec
 from batch_processing.warehouse import statements
 from batch_processing.warehouse.columns import OWN_COLUMNS, Column
 from batch_processing.warehouse.files import PublishedFiles, RowStream
-from batch_processing.warehouse.names import INCOMING_TABLE, LEDGER_TABLE, TableName
+from batch_processing.warehouse.names import (
+    GENERATION_COLUMN,
+    INCOMING_TABLE,
+    LEDGER_TABLE,
+    SLICE_COLUMN,
+    TableName,
+)
 from batch_processing.warehouse.session import Session
 
 _LOG = logging.getLogger(__name__)
@@ -75,11 +81,14 @@ def run_load(job: Job, session: Session) -> Loaded:
     types = _ready_table(job, session, table, existing)
     if not has_ledger:
         _create_ledger(session, ledger)
-    stream = _stream(job, session, types)
+    filled = not existing and job.target.mode != "merge" and session.fill(table, _own_values(job))
+    stream = _stream(job, session, types, own=not filled)
     if job.target.mode == "merge":
         _merge(job, session, table, stream, types)
     else:
         _replace(job, session, table, stream, types)
+    if filled:
+        session.fill_no_more(table, list(_own_values(job)))
     if not existing:
         # Made over the rows at once; kept up row by row it would cost a third of the copy.
         session.index(table, _index_columns(job), keys=job.target.keys)
@@ -224,7 +233,11 @@ def _create_ledger(session: Session, ledger: TableName) -> None:
 # --- the rows
 
 
-def _stream(job: Job, session: Session, types: Mapping[str, str]) -> RowStream:
+def _own_values(job: Job) -> dict[str, str]:
+    return {SLICE_COLUMN: job.slice.start.isoformat(), GENERATION_COLUMN: str(job.generation)}
+
+
+def _stream(job: Job, session: Session, types: Mapping[str, str], *, own: bool) -> RowStream:
     nested = {column.name: session.nested_form(types[column.name]) for column in job.columns if column.nested}
     return RowStream(
         job.files.files,
@@ -232,6 +245,7 @@ def _stream(job: Job, session: Session, types: Mapping[str, str]) -> RowStream:
         nested=nested,
         slice_start=job.slice.start,
         generation=job.generation,
+        own=own,
     )
 
 
@@ -242,13 +256,18 @@ def _replace(job: Job, session: Session, table: TableName, stream: RowStream, ty
         session.execute(statements.delete_slice(table), [job.slice.start])
         if job.target.mode == "replace_partitions":
             _delete_partitions(job, session, table, types)
+    before = session.net_rows(table)
     _copy(session, stream, table)
     _check_count(job, stream.rows, what="rows read from the published files")
+    after = session.net_rows(table)
+    counted = _counted(job, session, table) if before is None or after is None else after - before
+    _check_count(job, counted, what="rows counted in the warehouse")
+
+
+def _counted(job: Job, session: Session, table: TableName) -> int:
     if job.target.mode == "overwrite":
-        counted = session.execute(statements.count_all(table))
-    else:
-        counted = session.execute(statements.count_slice(table), [job.slice.start, job.generation])
-    _check_count(job, counted[0][0], what="rows counted in the warehouse")
+        return int(session.execute(statements.count_all(table))[0][0])
+    return int(session.execute(statements.count_slice(table), [job.slice.start, job.generation])[0][0])
 
 
 def _delete_partitions(job: Job, session: Session, table: TableName, types: Mapping[str, str]) -> None:

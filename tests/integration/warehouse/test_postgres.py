@@ -282,6 +282,54 @@ def test_a_row_that_the_warehouse_drops_is_noticed(warehouse: PostgresSchema, tm
     assert _count(warehouse) == 1
 
 
+@pytest.mark.parametrize("loads", [1, 2], ids=["into a new table", "into one that is there"])
+def test_a_row_that_the_driver_loses_is_noticed(
+    warehouse: PostgresSchema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: int
+) -> None:
+    table = delta_table(tmp_path / "t", mode="append")
+    for number in range(1, loads):
+        table.load(table.publish(orders(number)), warehouse.connection, slice=day(number))
+    copy = postgres_session.PostgresSession.copy
+
+    def losing(session: Any, reader: Any, name: Any) -> None:
+        batches = list(reader)
+        copy(session, pa.RecordBatchReader.from_batches(reader.schema, [batches[0].slice(1), *batches[1:]]), name)
+
+    monkeypatch.setattr(postgres_session.PostgresSession, "copy", losing)
+    with pytest.raises(LedgerError, match="does not hold the rows") as caught:
+        table.load(table.publish(orders(8, 9)), warehouse.connection, slice=day(9))
+    assert "1 rows counted in the warehouse, 2 published" in str(caught.value)
+
+
+def test_a_table_made_by_a_load_fills_nothing_in_by_itself(warehouse: PostgresSchema, tmp_path: Path) -> None:
+    table = delta_table(tmp_path / "t", mode="append")
+    table.load(table.publish(orders(1, 2)), warehouse.connection, slice=day(1), generation=3)
+    found = warehouse.rows("""SELECT id, _slice AT TIME ZONE 'UTC', _generation FROM orders ORDER BY id""")
+    assert found == [(number, day(1).start.replace(tzinfo=None), 3) for number in (1, 2)]
+    defaults = "SELECT column_name FROM information_schema.columns WHERE table_name = 'orders' AND column_default <> ''"
+    assert warehouse.rows(defaults) == []
+
+
+@pytest.mark.parametrize("partitioned", [False, True], ids=["plain", "partitioned"])
+def test_the_count_is_the_servers_own_where_nothing_can_come_between(
+    warehouse: PostgresSchema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, partitioned: bool
+) -> None:
+    columns = '"id" bigint, "_slice" timestamp with time zone, "_generation" integer'
+    by = " PARTITION BY RANGE (id)" if partitioned else ""
+    warehouse.run(f"CREATE TABLE orders ({columns}){by}")
+    if partitioned:
+        warehouse.run("CREATE TABLE part PARTITION OF orders DEFAULT")
+    asked: list[str] = []
+    execute = postgres_session.PostgresSession.execute
+    monkeypatch.setattr(
+        postgres_session.PostgresSession, "execute", lambda self, sql, *a: asked.append(sql) or execute(self, sql, *a)
+    )
+    table = delta_table(tmp_path / "t", mode="append")
+    table.load(table.publish(pa.table({"id": [1, 2]})), warehouse.connection, slice=day(1))
+    assert _count(warehouse) == 2
+    assert any(sql.startswith("SELECT count(*)") for sql in asked) is partitioned
+
+
 def test_names_beyond_the_servers_limit_are_refused(warehouse: PostgresSchema, tmp_path: Path) -> None:
     table = delta_table(tmp_path / "t", mode="append")
     with pytest.raises(WarehouseRefused, match="63 bytes"):
