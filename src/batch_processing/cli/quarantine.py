@@ -95,6 +95,8 @@ def show_command(wanted: QuarantineFilter, *, limit: int, raw: bool) -> int:
         total = sum(found.rows for found in slice_counts(table, chosen))
         title = f"{table.pipeline} / {table.source}: {number(rows.num_rows)} of {number(total)} rows"
         console.print(title, style="bold", markup=False)
+        if not total:
+            console.print("  nothing fits; batchctl quarantine ls lists the slices and rules")
         for position, row in enumerate(rows.to_pylist(), 1):
             console.print(f"  row {position}", style="dim")
             for item in rows.schema:
