@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from deltalake.transaction import AddAction, RemoveAction, Transaction, create_t
 
 from batch_processing.delta_lake.log import METADATA_KEY, LiveFile, find_commit, open_table
 from batch_processing.delta_lake.protocol import is_append_only
+from batch_processing.delta_lake.schema import column_types
+from batch_processing.delta_lake.statistics import logged_statistics, statistics_properties
 from batch_processing.errors import StorageError, TableError
 from batch_processing.results import StagedFile
 
@@ -80,12 +82,14 @@ def commit_change(root: Path, table: DeltaTable | None, change: Change) -> None:
 
 
 def _create(root: Path, change: Change) -> None:
+    properties = statistics_properties(column_types(change.schema_json), change.partition_by)
     create_table_with_add_actions(
         str(root),
         Schema.from_json(change.schema_json),
-        [_add(f) for f in change.files],
+        _adds(change, properties, column_types(change.schema_json)),
         mode="error",
         partition_by=list(change.partition_by),
+        configuration=properties,
         commit_properties=_properties(change),
     )
 
@@ -100,7 +104,7 @@ def _append(table: DeltaTable, change: Change) -> None:
         for f in change.removes
     ]
     table.create_write_transaction(
-        [*(_add(f) for f in change.files), *removes],
+        [*_adds(change, table.metadata().configuration, column_types(table.schema().to_json())), *removes],
         mode="append",
         schema=table.schema(),
         partition_by=list(change.partition_by),
@@ -141,15 +145,24 @@ def _widen(root: Path, table: DeltaTable, change: Change) -> DeltaTable:
     return opened
 
 
-def _add(file: StagedFile) -> AddAction:
-    return AddAction(
-        path=file.path,
-        size=file.size,
-        partition_values=file.partition_values,
-        modification_time=file.mtime_ms,
-        data_change=True,
-        stats=json.dumps(file.stats, ensure_ascii=False, separators=(",", ":")),
-    )
+def _adds(change: Change, configuration: Mapping[str, str], types: Mapping[str, Any]) -> list[AddAction]:
+    return [
+        AddAction(
+            path=file.path,
+            size=file.size,
+            partition_values=file.partition_values,
+            modification_time=file.mtime_ms,
+            data_change=True,
+            stats=json.dumps(
+                logged_statistics(
+                    file.stats, configuration=configuration, types=types, partition_by=change.partition_by
+                ),
+                ensure_ascii=False,
+                separators=(",", ":"),
+            ),
+        )
+        for file in change.files
+    ]
 
 
 def _properties(change: Change) -> CommitProperties:

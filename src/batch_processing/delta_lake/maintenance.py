@@ -23,6 +23,7 @@ from batch_processing.delta_lake.lock import commit_lock
 from batch_processing.delta_lake.log import LiveFile, live_files, open_table
 from batch_processing.delta_lake.protocol import check_writable
 from batch_processing.delta_lake.schema import column_types
+from batch_processing.delta_lake.statistics import is_exact, says_statistics, statistics_properties
 from batch_processing.errors import PublishConflict, StorageError, TableError, UsageError
 from batch_processing.storage import local_path, sync_files
 
@@ -33,7 +34,6 @@ FLOOR_HOURS = 168
 TARGET_BYTES = 100 * 1024 * 1024
 """Files below this are compacted, up to this size."""
 
-_EXACT_KINDS = ("long", "integer", "short", "byte", "date")
 _LISTED = 200
 
 T = TypeVar("T")
@@ -161,6 +161,7 @@ def _to_compact(root: Path, table: DeltaTable, *, compact_appended: bool) -> tup
 
 def _compact(root: Path, table: DeltaTable) -> tuple[int, int]:
     """delta-rs does not sync what it writes; it is synced here, long before what it replaced may be removed."""
+    table = _with_statistics_named(root, table)
     before = {file.path for file in live_files(table)}
     found = _told(
         root,
@@ -175,13 +176,24 @@ def _compact(root: Path, table: DeltaTable) -> tuple[int, int]:
     return int(found["numFilesRemoved"]), int(found["numFilesAdded"])
 
 
+def _with_statistics_named(root: Path, table: DeltaTable) -> DeltaTable:
+    """Has the table say which columns have statistics, before deltalake writes bounds of only these."""
+    metadata = table.metadata()
+    if says_statistics(metadata.configuration):
+        return table
+    wanted = statistics_properties(column_types(table.schema().to_json()), metadata.partition_columns)
+    commit = CommitProperties(max_commit_retries=0)
+    _told(root, lambda: table.alter.set_table_properties(wanted, commit_properties=commit))
+    return _reopened(root)
+
+
 def _writer(table: DeltaTable) -> WriterProperties:
     """Bounds only of whole numbers and dates: those of other types lose rows for readers where they are not exact.
 
     See `statistics.py`; here the footers are written and read by deltalake itself.
     """
     kinds = column_types(table.schema().to_json())
-    exact = [name for name, kind in kinds.items() if kind in _EXACT_KINDS]
+    exact = [name for name, kind in kinds.items() if is_exact(kind)]
     return WriterProperties(
         compression="ZSTD",
         default_column_properties=ColumnProperties(statistics_enabled="NONE"),

@@ -1,14 +1,19 @@
-"""Delta statistics of a data file, read from its Parquet footer.
+"""Delta statistics: of a data file, read from its Parquet footer, and what of them goes into a table's log.
 
 Wrong statistics lose rows silently, because readers skip files by them. So a column's bounds are left out wherever the
 footer does not prove them: floats (a footer does not say whether there are NaN, which sort above all numbers), long
 strings (writers truncate them), decimals, binaries, booleans, INT96, timestamps without zone, and nested columns.
+
+The log has statistics of a file only where it has bounds of every column that readers expect them of: deltalake makes a
+condition of each such column for its Arrow datasets (which DuckDB reads too), and one without a bound loses the file's
+rows. So tables of ours name the columns that always have bounds, in `delta.dataSkippingStatsColumns`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +31,61 @@ _EXACT_STRING_BYTES = 64
 _WHOLE = frozenset(("long", "integer", "short", "byte"))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PER_MILLISECOND = {"milliseconds": 1, "microseconds": 1_000, "nanoseconds": 1_000_000}
+
+
+_STATS_COLUMNS, _STATS_NUMBER = "delta.dataSkippingStatsColumns", "delta.dataSkippingNumIndexedCols"
+_PLAIN_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+
+def is_exact(kind: Any) -> bool:
+    """True for types whose bounds every writer keeps exactly: ours, and deltalake's when it compacts."""
+    return isinstance(kind, str) and (kind in _WHOLE or kind == "date")
+
+
+def statistics_properties(types: Mapping[str, Any], partition_by: Sequence[str]) -> dict[str, str]:
+    """Table properties that limit statistics to columns whose bounds are always known.
+
+    Args:
+        types: column name -> Delta type, of the whole table.
+        partition_by: partition columns, which have no statistics.
+    """
+    first = [name for name in types if name not in partition_by][:INDEXED_COLUMNS]
+    exact = [name for name in first if is_exact(types[name]) and _PLAIN_NAME.match(name)]
+    return {_STATS_COLUMNS: ",".join(exact)} if exact else {_STATS_NUMBER: "0"}
+
+
+def says_statistics(configuration: Mapping[str, str]) -> bool:
+    """True where a table says itself which of its columns have statistics."""
+    return _STATS_COLUMNS in configuration or configuration.get(_STATS_NUMBER) == "0"
+
+
+def logged_statistics(
+    stats: Mapping[str, Any], *, configuration: Mapping[str, str], types: Mapping[str, Any], partition_by: Sequence[str]
+) -> dict[str, Any]:
+    """What of a file's statistics goes into the log of a table: those of the columns it keeps them of, or none.
+
+    Args:
+        stats: as `file_statistics` gives them.
+        configuration: the table's properties.
+        types: column name -> Delta type, of the whole table.
+        partition_by: partition columns.
+    """
+    kept = _kept_columns(configuration, [name for name in types if name not in partition_by])
+    lows, highs, nulls = (stats.get(part, {}) for part in ("minValues", "maxValues", "nullCount"))
+    if not kept or not all((c in lows and c in highs) or nulls.get(c) == stats["numRecords"] for c in kept):
+        return {"numRecords": stats["numRecords"]}
+    parts = {"minValues": lows, "maxValues": highs, "nullCount": nulls}
+    return {"numRecords": stats["numRecords"]} | {
+        part: {c: values[c] for c in kept if c in values} for part, values in parts.items()
+    }
+
+
+def _kept_columns(configuration: Mapping[str, str], names: Sequence[str]) -> list[str]:
+    listed = configuration.get(_STATS_COLUMNS)
+    if listed is not None:
+        return [name.strip() for name in listed.split(",") if name.strip()]
+    number = int(configuration.get(_STATS_NUMBER, INDEXED_COLUMNS))
+    return list(names if number < 0 else names[:number])
 
 
 def file_statistics(path: Path, types: Mapping[str, Any]) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def execute_step(
         summary = _carry_out(ctx, step, part=part, files=files)
     except BatchError as raised:
         error = raised
-    except Exception as raised:  # noqa: BLE001 - stored first, then raised as an error of ours with its cause
+    except (Exception, SystemExit) as raised:  # noqa: BLE001 - stored first, then raised as an error of ours with its cause
         error = TechnicalError(
             f"step {name} stopped on an unexpected {type(raised).__name__}",
             where=f"pipeline {ctx.spec.pipeline}, slice {ctx.slice}",

@@ -201,7 +201,7 @@ def _run_transform(ctx: RunContext, params: dict[str, str]) -> DataFrame:
         frame = function(ctx.spark, inputs, **params)
     except BatchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TransformError(
             f"the transform {name} raised {type(error).__name__}",
             where=_place(error),
@@ -226,7 +226,7 @@ def _run_transform(ctx: RunContext, params: dict[str, str]) -> DataFrame:
     return frame
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     trace = error.__traceback__
     last = None
     while trace is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import BooleanType, DataType
 
 from batch_processing.quality.aggregates import compile_table_rule
 from batch_processing.quality.catalog import CATALOG
@@ -57,12 +58,15 @@ def compile_check(check: RowCheck, df: DataFrame, frame: Frame) -> Rule | Unable
         return Unable(check.id, missing_column(absent[0], frame.columns))
     try:
         good = check.function(df)
-    except Exception as error:  # noqa: BLE001 -- the user's code may raise anything; the other rules go on
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- the user's code may raise anything; the other rules go on
         return Unable(check.id, _raised(error))
     if not isinstance(good, Column):
         return Unable(
             check.id, f"the check returned {type(good).__name__}, expected a Spark Column (true for a good row)"
         )
+    kind = _kind(df, good)
+    if kind is not None and not isinstance(kind, BooleanType):
+        return Unable(check.id, f"the check's column is {kind.simpleString()}, expected boolean (true for a good row)")
     bad = ~truth(good)
     count = Measure(f"bad|{check.id}", F.count_if(bad))
     rows = Measure(ROWS, F.count(F.lit(1)))
@@ -78,7 +82,15 @@ def compile_check(check: RowCheck, df: DataFrame, frame: Frame) -> Rule | Unable
     )
 
 
-def _raised(error: Exception) -> str:
+def _kind(df: DataFrame, column: Column) -> DataType | None:
+    """The column's type; None where it has none on these rows: the scan says why."""
+    try:
+        return df.select(column).schema.fields[0].dataType
+    except PySparkException:
+        return None
+
+
+def _raised(error: BaseException) -> str:
     if isinstance(error, PySparkException):
         return f"the check raised {describe(error)}"
     text = " ".join(str(error).split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -48,7 +49,7 @@ def _run(df: DataFrame, check: TableCheck, evidence: Path | None) -> RuleResult:
         return _result(check, Outcome.ERROR, message=missing_column(absent[0], df.columns))
     try:
         found = check.function(df)
-    except Exception as error:  # noqa: BLE001 -- the user's code may raise anything; the other checks go on
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- the user's code may raise anything; the other checks go on
         return _result(check, Outcome.ERROR, message=_raised(error))
     if isinstance(found, bool):
         found = TableCheckResult(found)
@@ -58,11 +59,23 @@ def _run(df: DataFrame, check: TableCheck, evidence: Path | None) -> RuleResult:
             Outcome.ERROR,
             message=f"the check returned {type(found).__name__}, expected bool or TableCheckResult",
         )
+    if wrong := _not_usable(found):
+        return _result(check, Outcome.ERROR, message=wrong)
     if found.success:
         return _result(check, Outcome.PASS, observed=found.observed, count=found.unexpected_count)
     count, kept = _keep(check, found, evidence)
     message = found.message or "the check returned false"
     return _result(check, Outcome.FAIL, message=message + kept, observed=found.observed, count=count)
+
+
+def _not_usable(found: TableCheckResult) -> str:
+    """Why a result is no verdict, or ""."""
+    if type(found.success).__name__ not in ("bool", "bool_"):  # numpy's is one too
+        return f"the check's success is {type(found.success).__name__}, expected bool"
+    count = found.unexpected_count
+    if count is not None and (not isinstance(count, Integral) or isinstance(count, bool) or count < 0):
+        return "the check's unexpected_count is not a number of rows"
+    return ""
 
 
 def _keep(check: TableCheck, found: TableCheckResult, evidence: Path | None) -> tuple[int | None, str]:
@@ -103,7 +116,7 @@ def _result(
     )  # fmt: skip
 
 
-def _raised(error: Exception) -> str:
+def _raised(error: BaseException) -> str:
     if isinstance(error, PySparkException):
         return f"the check raised {describe(error)}"
     text = " ".join(str(error).split())

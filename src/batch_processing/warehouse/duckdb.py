@@ -178,10 +178,9 @@ class DuckDbSession:
 
         def insert() -> None:
             self._db.register(_READER, reader)
-            try:
-                self._db.execute(f"INSERT INTO {table.sql} ({names}) SELECT {names} FROM {_READER}")  # noqa: S608 - quoted names
-            finally:
-                self._db.unregister(_READER)
+            self._db.execute(f"INSERT INTO {table.sql} ({names}) SELECT {names} FROM {_READER}")  # noqa: S608 - quoted names
+            # Not after an error: the transaction is over, and what this would say then hides the cause.
+            self._db.unregister(_READER)
 
         self._told(insert)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
+from batch_processing.errors import SettingError
 from batch_processing.settings.values import Connection
 from batch_processing.warehouse.columns import Column
 from batch_processing.warehouse.names import TableName
@@ -109,6 +111,21 @@ class Session(Protocol):
 
 
 def wait_seconds(connection: Connection) -> float:
-    """How long to wait for another load, from the connection's `extra.lock_timeout` (seconds)."""
-    settings: Mapping[str, Any] = connection.extra
-    return float(settings.get("lock_timeout", DEFAULT_WAIT_SECONDS))
+    """How long to wait for another load, from the connection's `extra.lock_timeout` (seconds).
+
+    Raises:
+        SettingError: not a number of seconds.
+    """
+    given = connection.extra.get("lock_timeout", DEFAULT_WAIT_SECONDS)
+    try:
+        seconds = float(given)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise SettingError(
+            "extra.lock_timeout is not a number of seconds",
+            where=f"connection {connection.conn_id}",
+            found=str(given)[:50],
+            fix="write it as 300",
+        )
+    return seconds

@@ -50,6 +50,19 @@ def select_latest_version(ledger: TableName) -> str:
     )
 
 
+def delete_entries(ledger: TableName) -> str:
+    """Removes what the ledger says of $1 table: for a table that is made anew."""
+    return f'DELETE FROM {ledger.sql} WHERE "table" = $1'  # noqa: S608 - quoted names
+
+
+def select_others(ledger: TableName) -> str:
+    """Other pipelines than $1 that loaded $2 table for $3 slice."""
+    return (
+        f'SELECT DISTINCT "pipeline" FROM {ledger.sql} '  # noqa: S608 - quoted names
+        'WHERE "pipeline" <> $1 AND "table" = $2 AND "slice" = $3'
+    )
+
+
 def count_later(ledger: TableName) -> str:
     """Counts the loads of the table that came after, or are of a later version than, that of $1, $2, $3."""
     keys = " AND ".join(f"mine.{quoted(name)} = ${number}" for number, name in enumerate(LEDGER_KEY, 1))

@@ -78,9 +78,13 @@ def run_load(job: Job, session: Session) -> Loaded:
     _check_files_known(job)
     check_unchanged(job)
     existing, has_ledger = session.columns(table), bool(session.columns(ledger))
+    if has_ledger and existing:
+        _check_alone(job, session, ledger)
     types = _ready_table(job, session, table, existing)
     if not has_ledger:
         _create_ledger(session, ledger)
+    elif not existing:
+        session.execute(statements.delete_entries(ledger), [job.table.table])
     filled = not existing and job.target.mode != "merge" and session.fill(table, _own_values(job))
     stream = _stream(job, session, types, own=not filled)
     if job.target.mode == "merge":
@@ -178,6 +182,20 @@ def check_unchanged(job: Job) -> None:
 
 
 # --- the table
+
+
+def _check_alone(job: Job, session: Session, ledger: TableName) -> None:
+    """Rows carry their slice and not their pipeline: of two pipelines, one would replace the other's."""
+    if job.target.mode not in ("append", "replace_partitions"):
+        return
+    others = session.execute(statements.select_others(ledger), [job.pipeline, job.table.table, job.slice.start])
+    if others:
+        raise WarehouseRefused(
+            "another pipeline has loaded this slice into the warehouse table, and its rows would be replaced",
+            where=f"{job.declared} slice {job.slice}",
+            found=", ".join(sorted(str(name) for (name,) in others)),
+            fix="load into a table of its own; for a pipeline that was renamed, set its name in the ledger's rows",
+        )
 
 
 def _ready_table(job: Job, session: Session, table: TableName, existing: Mapping[str, str]) -> dict[str, str]:

@@ -135,3 +135,45 @@ def test_the_failing_rows_of_a_table_check_are_counted_and_kept_up_to_a_limit(
     assert not any("a@x" in r.message for r in found.values())
     without = run_table_checks(orders, Checks(table=(few,)), dataset="orders")
     assert (without[0].unexpected_count, without[0].message) == (2, "two are odd")
+
+
+def test_code_that_ends_the_process_is_an_error_and_no_pass(orders: Any) -> None:
+    @row_check
+    def leaves(df: Any) -> Any:
+        raise SystemExit(0)
+
+    @table_check
+    def leaves_too(df: Any) -> bool:
+        raise SystemExit(0)
+
+    assert validate(orders, checks=Checks(row=(leaves,)), threshold=0).result.outcome is Outcome.ERROR
+    (found,) = run_table_checks(orders, Checks(table=(leaves_too,)), dataset="orders")
+    assert (found.outcome, "SystemExit" in found.message) == (Outcome.ERROR, True)
+
+
+@pytest.mark.parametrize("column", ["id", "amount", "mail"])
+def test_a_row_check_that_forgot_to_compare_is_an_error(orders: Any, column: str) -> None:
+    @row_check
+    def present(df: Any) -> Any:
+        return F.col(column)
+
+    (found,) = validate(orders, checks=Checks(row=(present,)), threshold=0).result.rules
+    assert (found.outcome, "expected boolean" in found.message) == (Outcome.ERROR, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (TableCheckResult("no"), "success is str, expected bool"),  # type: ignore[arg-type]
+        (TableCheckResult(1), "success is int, expected bool"),  # type: ignore[arg-type]
+        (TableCheckResult(True, unexpected_count=-5), "unexpected_count is not a number of rows"),
+        (TableCheckResult(False, unexpected_count="3"), "unexpected_count is not a number of rows"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_result_that_is_no_verdict_is_an_error(orders: Any, given: TableCheckResult, words: str) -> None:
+    @table_check
+    def odd(df: Any) -> TableCheckResult:
+        return given
+
+    (found,) = run_table_checks(orders, Checks(table=(odd,)), dataset="orders")
+    assert (found.outcome, words in found.message) == (Outcome.ERROR, True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from batch_processing.errors import LedgerError, StorageError, TableError, WarehouseRefused
+from batch_processing.errors import LedgerError, SettingError, StorageError, TableError, WarehouseRefused
 from batch_processing.results import Published
 from tests.integration.warehouse.warehouses import Warehouse
 from tests.unit.warehouse.publishing import Table, day, delta_table, orders
@@ -366,3 +366,44 @@ def test_several_files_and_batches_arrive_once_each(warehouse: Warehouse, tmp_pa
 
 def _many(table: Table, start: int) -> Published:
     return table.publish(pa.table({"id": pa.array(range(start, start + 100_000), pa.int64())}))
+
+
+def test_a_table_that_was_dropped_gets_every_slice_again(warehouse: Warehouse, tmp_path: Path) -> None:
+    table = delta_table(tmp_path / "t", mode="append")
+    published = [table.publish(orders(number)) for number in (1, 2)]
+    for number, one in enumerate(published, 1):
+        table.load(one, warehouse.connection, slice=day(number))
+    warehouse.run("DROP TABLE orders")
+    for number, one in enumerate(published, 1):
+        assert not table.load(one, warehouse.connection, slice=day(number)).already
+    assert ids(warehouse) == [1, 2]
+
+
+@pytest.mark.parametrize("mode", ["append", "replace_partitions"])
+def test_the_rows_of_another_pipeline_are_not_replaced(warehouse: Warehouse, tmp_path: Path, mode: str) -> None:
+    table = delta_table(tmp_path / "t", mode=mode, partition_by=("day",) if mode == "replace_partitions" else ())
+    table.load(table.publish(orders(1)), warehouse.connection, slice=day(1))
+    warehouse.run("UPDATE _batch_loads SET pipeline = 'another'")
+    with pytest.raises(WarehouseRefused, match="another pipeline"):
+        table.load(table.publish(orders(2, day_of="2026-11-02")), warehouse.connection, slice=day(1))
+    table.load(table.publish(orders(3, day_of="2026-11-03")), warehouse.connection, slice=day(2))
+    assert ids(warehouse) == [1, 3]
+
+
+def test_a_row_that_a_constraint_forbids_is_refused_and_no_retry(warehouse: Warehouse, tmp_path: Path) -> None:
+    table = delta_table(tmp_path / "t", mode="append")
+    warehouse.run(
+        'CREATE TABLE orders (id bigint CHECK (id < 5), day date, amount double precision, "_slice" timestamptz, '
+        '"_generation" integer)'
+    )
+    with pytest.raises(WarehouseRefused):
+        table.load(table.publish(orders(1, 9)), warehouse.connection, slice=day(1))
+    assert ids(warehouse) == []
+
+
+@pytest.mark.parametrize("given", ["abc", -1, float("nan"), None])
+def test_a_lock_timeout_that_is_no_number_is_told(warehouse: Warehouse, tmp_path: Path, given: object) -> None:
+    table = delta_table(tmp_path / "t", mode="append")
+    connection = replace(warehouse.connection, extra={**warehouse.connection.extra, "lock_timeout": given})
+    with pytest.raises(SettingError, match="lock_timeout"):
+        table.load(table.publish(orders(1)), connection, slice=day(1))
