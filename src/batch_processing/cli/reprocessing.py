@@ -6,7 +6,7 @@ from batch_processing.cli.running import RunRequest, run_command
 from batch_processing.control.records import RunKey
 from batch_processing.control.store import ControlStore
 from batch_processing.errors import UsageError
-from batch_processing.pipeline.preflight import check_can_replace, check_can_start, look_at
+from batch_processing.pipeline.preflight import check_can_replace, check_can_start, look_at, published_generation
 from batch_processing.results import Slice
 from batch_processing.settings.loading import LoadedPipeline
 from batch_processing.settings.models import EngineSpec
@@ -39,4 +39,4 @@ def raised_generation(loaded: LoadedPipeline, wanted: Slice, values: Values, eng
         ctx = look_at(loaded, key, values=values, control=control, engine=engine)
         check_can_start(ctx)
         check_can_replace(ctx)
-        return control.raise_generation(pipeline, wanted)
+        return control.raise_generation(pipeline, wanted, above=published_generation(ctx))

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 
 from batch_processing.control import reading, schema
 from batch_processing.control.alerts import AlertOutbox
@@ -329,14 +329,22 @@ class ControlStore:
         with self._database.reading() as connection:
             return connection.execute(query).scalar() or 1
 
-    def raise_generation(self, pipeline: str, slice: Slice) -> int:
-        """Raises the slice's generation by one, for a reprocess, and returns it."""
+    def raise_generation(self, pipeline: str, slice: Slice, *, above: int = 1) -> int:
+        """Raises the slice's generation by one, for a reprocess, and returns it.
+
+        Args:
+            pipeline: its name.
+            slice: the data interval.
+            above: what the table's log has published, which counts where this store does not know of it.
+        """
         table = schema.generations
-        row = {"pipeline": pipeline, "slice_start": slice.start, "generation": 2, "raised_at": datetime.now(UTC)}
+        first = max(above, 1) + 1
+        row = {"pipeline": pipeline, "slice_start": slice.start, "generation": first, "raised_at": datetime.now(UTC)}
+        known = case((table.c.generation < above, above), else_=table.c.generation)
         statement = self._database.insert(table).values(row)
         statement = statement.on_conflict_do_update(
             index_elements=["pipeline", "slice_start"],
-            set_={"generation": table.c.generation + 1, "raised_at": row["raised_at"]},
+            set_={"generation": known + 1, "raised_at": row["raised_at"]},
         ).returning(table.c.generation)
         with self._database.writing() as connection:
             return int(connection.execute(statement).scalar_one())

@@ -7,7 +7,9 @@ checkpoint holds. What a cleaned log no longer has is a commit's own facts (its 
 from __future__ import annotations
 
 import logging
+import math
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +37,8 @@ TARGET_BYTES = 100 * 1024 * 1024
 """Files below this are compacted, up to this size."""
 
 _LISTED = 200
+_DURATION = re.compile(r"^(?:interval\s+)?(\d+)\s+(second|minute|hour|day|week)s?$")
+_HOURS = {"second": 1 / 3600, "minute": 1 / 60, "hour": 1, "day": 24, "week": 168}
 
 T = TypeVar("T")
 
@@ -96,7 +100,8 @@ def maintain(
 
     Args:
         table: root path or file:// URI.
-        retention_hours: how old a file must be to be removed; at least `FLOOR_HOURS`.
+        retention_hours: how old a file must be to be removed; at least `FLOOR_HOURS`. Where the table itself asks for
+            more (`delta.deletedFileRetentionDuration`), that holds.
         dry_run: look only.
         compact_appended: compact also a table of mode append, whose slices cannot be reprocessed afterwards.
         now: the time that orphans' ages are counted from; the clock's by default.
@@ -118,18 +123,19 @@ def maintain(
     if opened is None:
         raise UsageError("there is no Delta table", where=str(root), fix="name the folder that holds _delta_log")
     check_writable(opened, partition_by=tuple(opened.metadata().partition_columns), where=str(root))
-    before = (now or datetime.now(UTC)) - timedelta(hours=retention_hours)
+    hours = max(retention_hours, _hours_of(opened))
+    before = (now or datetime.now(UTC)) - timedelta(hours=hours)
     small, reason = _to_compact(root, opened, compact_appended=compact_appended)
     if dry_run:
         return Maintained(
             str(root), opened.version(), len(small), None, reason, not _has_checkpoint(root, opened.version()), None,
-            _vacuumable(root, opened, retention_hours), tuple(_orphans(root, opened, before)), dry_run=True,
+            _vacuumable(root, opened, hours), tuple(_orphans(root, opened, before)), dry_run=True,
         )  # fmt: skip
     with commit_lock(root):
         log_before = _log_files(root)
         removed, added = _compact(root, _reopened(root)) if small else (0, 0)
         # Before the checkpoint, which forgets removed files of just this age.
-        vacuumed = _vacuum(root, retention_hours)
+        vacuumed = _vacuum(root, hours)
         checkpoint = _checkpoint(root)
         cleaned = len(log_before - _log_files(root))
         orphans = _remove_orphans(root, before)
@@ -142,6 +148,13 @@ def maintain(
         root, removed, added, cleaned, len(vacuumed), len(orphans),
     )  # fmt: skip
     return done
+
+
+def _hours_of(table: DeltaTable) -> int:
+    """What the table asks for itself, rounded up; 0 where it does not say, or not in a way that is known here."""
+    text = table.metadata().configuration.get("delta.deletedFileRetentionDuration", "")
+    match = _DURATION.match(text.strip().lower())
+    return math.ceil(int(match[1]) * _HOURS[match[2]]) if match else 0
 
 
 # --- compaction

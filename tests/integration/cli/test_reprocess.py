@@ -58,6 +58,17 @@ def test_a_published_slice_is_made_anew_under_the_next_generation(project: Small
     assert (code, again["generation"], again["delta"]) == (0, 2, run["delta"])
 
 
+def test_where_the_control_store_was_lost_the_tables_log_tells_the_generation(
+    project: SmallProject, batchctl: Command
+) -> None:
+    assert batchctl("run")[0] == 0
+    assert batchctl("reprocess")[1]["generation"] == 2
+    for file in (project.root / "home").glob("control.db*"):
+        file.unlink()
+    code, run = batchctl("reprocess")
+    assert (code, run["generation"], run["rows"]["published"]) == (0, 3, 100)
+
+
 @pytest.mark.parametrize("case", ["connection", "suite", "transform", "declaration", "engine", "setting"])
 def test_what_cannot_start_raises_no_generation(project: SmallProject, batchctl: Command, case: str) -> None:
     arguments: list[str] = []

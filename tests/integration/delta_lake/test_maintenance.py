@@ -72,6 +72,17 @@ def test_small_files_become_one_and_no_row_changes(tmp_path: Path) -> None:
     assert maintain(tmp_path, compact_appended=True).small_files == 0
 
 
+@pytest.mark.parametrize("asked", ["interval 30 days", "interval 720 hours"])
+@pytest.mark.parametrize(("days", "removed"), [(20, 0), (40, 1)])
+def test_a_table_that_asks_for_a_longer_retention_has_it(tmp_path: Path, asked: str, days: int, removed: int) -> None:
+    put(tmp_path, [1], app="a", mode="overwrite")
+    DeltaTable(tmp_path).alter.set_table_properties({"delta.deletedFileRetentionDuration": asked})
+    put(tmp_path, [2], app="b", mode="overwrite")
+    age(tmp_path, timedelta(days=days))
+    assert len(maintain(tmp_path, dry_run=True).vacuumed) == removed
+    assert len(maintain(tmp_path).vacuumed) == removed
+
+
 def test_an_appended_table_is_left_uncompacted_so_that_its_slices_can_be_made_anew(tmp_path: Path) -> None:
     for number in range(3):
         put(tmp_path, [number], app=f"a{number}", mode="append")
