@@ -194,6 +194,7 @@ def _put(stage: Stage, pipeline: str, name: str, rows: list[str]) -> None:
 def test_a_run_goes_from_files_that_arrive_late_to_the_warehouse(stage: Stage) -> None:
     run_id = stage.start("arriving")
     _wait_for_state(stage, "arriving", run_id, "wait_for_orders", "deferred")
+    _wait_until_the_scheduler_knows(stage, run_id, "wait_for_orders")
     _put(stage, "arriving", "a.csv", [*GOOD_ROWS[:60], "7,1,5.0,2026-11-01", ",1,5.0,2026-11-01"])
     _put(stage, "arriving", "b.csv", GOOD_ROWS[60:])
 
@@ -364,6 +365,19 @@ def _wait_for_state(stage: Stage, dag_id: str, run_id: str, task_id: str, state:
     deadline = time.monotonic() + 120
     while stage.tasks(dag_id, run_id).get(task_id) != state:
         assert time.monotonic() < deadline, stage.tasks(dag_id, run_id)
+        time.sleep(0.3)
+
+
+def _wait_until_the_scheduler_knows(stage: Stage, run_id: str, task_id: str) -> None:
+    """That the deferred task's process has ended: a trigger that fires before costs the task a try (Airflow's race)."""
+    import time
+
+    deadline = time.monotonic() + 60
+    while not any(
+        "Received executor event with state success" in line and run_id in line and task_id in line
+        for line in stage.airflow.log("scheduler").read_text(errors="replace").splitlines()
+    ):
+        assert time.monotonic() < deadline, "the scheduler has not read the deferred task's end"
         time.sleep(0.3)
 
 

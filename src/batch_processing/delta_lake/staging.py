@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
+import time
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,8 @@ _WRITING = {
     # time, and an eighth of the bytes, to fill them first.
     "dictionary_page_size_limit": str(256 * 1024),
 }
+_QUIET_SECONDS = 0.3
+_STRAGGLERS_SECONDS = 5.0
 _ODD_IN_ROOTS = "#%*?[\\]{}"
 
 
@@ -80,7 +84,7 @@ def stage(df: DataFrame, *, table: Path | str, partition_by: tuple[str, ...], fo
         files = () if nothing else _collect(root, place, partition_by, types)
         sync_files([root / file.path for file in files], top=root)
     except BaseException:
-        _remove(place, root)
+        _remove_what_comes(place, root)
         raise
     if not files:
         _remove(place, root)
@@ -245,6 +249,23 @@ def _name_for_good(place: Path, partition_by: tuple[str, ...], types: dict[str, 
             found=error.strerror or "",
             fix="check the table's disk and its permissions, then run the transform again",
         ) from error
+
+
+def _remove_what_comes(place: Path, root: Path) -> None:
+    """Removes what a failed write left. Apache Spark's other tasks may go on for a moment and make the folder again.
+
+    What still comes after that is an orphan for `maintain`: the failure itself is what has to be told.
+    """
+    quiet_since = time.monotonic()
+    deadline = quiet_since + _STRAGGLERS_SECONDS
+    while time.monotonic() < min(deadline, quiet_since + _QUIET_SECONDS):
+        if place.exists():
+            quiet_since = time.monotonic()
+            with contextlib.suppress(StorageError):
+                _remove(place, root)
+        time.sleep(0.02)
+    if place.exists():
+        _LOG.warning("files of a failed write are left in %s; `batchctl maintain` removes them", place)
 
 
 def _remove(place: Path, root: Path) -> None:

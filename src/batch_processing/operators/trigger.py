@@ -16,6 +16,10 @@ from batch_processing.settings.models import FilesSpec
 if TYPE_CHECKING:
     from batch_processing.sources.files import Look
 
+FIRST_LOOK_SECONDS = 5.0
+"""At least this long before the first look. A trigger that fires while the scheduler has not yet read that the deferred
+task's process ended makes Airflow take the resumed task for one killed from outside, which costs a try."""
+
 Seen = Mapping[str, tuple[int, float]]
 """Path -> size in bytes and mtime, as the last look found them."""
 
@@ -51,8 +55,10 @@ class FilesTrigger(BaseTrigger):
         """Yields one event."""
         spec = FilesSpec.model_validate(self.files)
         seen = from_json(self.seen)
+        pause = max(spec.poke.total_seconds(), FIRST_LOOK_SECONDS)
         while True:
-            await asyncio.sleep(spec.poke.total_seconds())
+            await asyncio.sleep(pause)
+            pause = spec.poke.total_seconds()
             try:
                 look = await asyncio.to_thread(_look, self.pattern, spec, seen)
             except BatchError as error:

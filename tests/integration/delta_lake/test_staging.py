@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+import time
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -150,6 +152,32 @@ def test_a_failing_row_is_the_transforms_fault_and_leaves_nothing(spark: SparkSe
     with pytest.raises(TransformError) as caught:
         stage(df, table=tmp_path, partition_by=(), folder="data/s/1")
     assert "secret value" not in str(caught.value)
+    assert not (tmp_path / "data").exists()
+
+
+def test_what_other_tasks_of_a_failed_write_still_write_is_removed(
+    spark_embedded: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = tmp_path / "data/s/1/_temporary/task"
+    stragglers = []
+
+    def fail_while_a_task_goes_on(*_: object) -> None:
+        def write() -> None:
+            for _ in range(3):
+                time.sleep(0.05)
+                late.mkdir(parents=True, exist_ok=True)
+                (late / "part-1.parquet").write_bytes(b"x")
+
+        stragglers.append(threading.Thread(target=write))
+        stragglers[0].start()
+        raise RuntimeError("the write failed")
+
+    monkeypatch.setattr("batch_processing.delta_lake.staging.with_plain_partitions", fail_while_a_task_goes_on)
+
+    with pytest.raises(RuntimeError, match="the write failed"):
+        stage(spark_embedded.range(3), table=tmp_path, partition_by=(), folder="data/s/1")
+
+    assert not stragglers[0].is_alive()
     assert not (tmp_path / "data").exists()
 
 
