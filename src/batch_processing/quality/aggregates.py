@@ -23,7 +23,7 @@ from pyspark.sql.types import (
 )
 
 from batch_processing.quality.aggregate_findings import found_between, found_equal, found_in_sets, found_quantiles
-from batch_processing.quality.frames import Domain, Frame
+from batch_processing.quality.frames import Domain, Frame, plain
 from batch_processing.quality.predicates import key_count
 from batch_processing.quality.rules import CannotCompile, Finding, Measure, Rule, Values
 from batch_processing.quality.suite import ExpectationConfig
@@ -38,7 +38,6 @@ def compile_table_rule(config: ExpectationConfig, frame: Frame) -> Rule:
 
     Raises:
         CannotCompile: a column is missing or of a type the expectation cannot judge.
-        NotCompiled: its row condition needs GX.
     """
     if config.type in _SCHEMA:
         finding = _SCHEMA[config.type](config.kwargs, frame)
@@ -48,7 +47,7 @@ def compile_table_rule(config: ExpectationConfig, frame: Frame) -> Rule:
     if config.type == "expect_column_quantile_values_to_be_between":
         return _quantiles(config, frame)
     if config.type.startswith("expect_table_row_count"):
-        return _row_count(config)
+        return _row_count(config, frame)
     if config.type.startswith("expect_column_distinct_values"):
         return _distinct_values(config, frame)
     return _counts(config, frame)
@@ -60,15 +59,15 @@ def _rule(config: ExpectationConfig, judge: Callable[[Values], Finding], *measur
     )
 
 
-def _row_count(config: ExpectationConfig) -> Rule:
-    rows = Domain(config.kwargs).rows()
+def _row_count(config: ExpectationConfig, frame: Frame) -> Rule:
+    rows = Domain(config.kwargs, frame).rows()
     if config.type == "expect_table_row_count_to_equal":
         return _rule(config, lambda values: found_equal(values[rows.key], config.kwargs["value"]), rows)
     return _rule(config, lambda values: found_between(values[rows.key], config.kwargs), rows)
 
 
 def _statistic(config: ExpectationConfig, frame: Frame) -> Rule:
-    domain, name = Domain(config.kwargs), config.kwargs["column"]
+    domain, name = Domain(config.kwargs, frame), config.kwargs["column"]
     label, make = _STATISTICS[config.type]
     column = frame.column(name)
     if label not in ("min", "max") and not isinstance(frame.type_of(name), NumericType):
@@ -81,7 +80,7 @@ def _statistic(config: ExpectationConfig, frame: Frame) -> Rule:
 
 def _quantiles(config: ExpectationConfig, frame: Frame) -> Rule:
     """GX takes approxQuantile without error, which is the element of rank ceil(q * n): percentile_disc."""
-    domain, name, ranges = Domain(config.kwargs), config.kwargs["column"], config.kwargs["quantile_ranges"]
+    domain, name, ranges = Domain(config.kwargs, frame), config.kwargs["column"], config.kwargs["quantile_ranges"]
     column = frame.column(name)
     if not isinstance(frame.type_of(name), NumericType):
         kind = frame.type_of(name).simpleString()
@@ -104,7 +103,7 @@ def _percentile_disc(quantile: float, number: str) -> str:
 
 
 def _counts(config: ExpectationConfig, frame: Frame) -> Rule:
-    domain, name = Domain(config.kwargs), config.kwargs["column"]
+    domain, name = Domain(config.kwargs, frame), config.kwargs["column"]
     column = frame.column(name)
     rows, present = domain.rows(), domain.present(name, column)
     if config.type == "expect_column_proportion_of_non_null_values_to_be_between":
@@ -126,9 +125,9 @@ def _counts(config: ExpectationConfig, frame: Frame) -> Rule:
 
 
 def _distinct_values(config: ExpectationConfig, frame: Frame) -> Rule:
-    domain, name = Domain(config.kwargs), config.kwargs["column"]
+    domain, name = Domain(config.kwargs, frame), config.kwargs["column"]
     column, allowed = frame.column(name), _each_once(config.kwargs["value_set"])
-    within = F.col(KEY_COLUMN).isin(allowed)
+    within = F.col(KEY_COLUMN).isin([plain(member) for member in allowed])
     inside = Measure(f"inside|{config.rule_id}", F.count_if(within))
     outside = Measure(f"outside|{config.rule_id}", F.count_if(~within))
     key = key_count((name,), domain, column.isNotNull(), "notnull", (inside, outside))
@@ -206,22 +205,22 @@ def _column_exists(kwargs: Mapping[str, Any], frame: Frame) -> Finding:
     name, index = kwargs["column"], kwargs.get("column_index")
     names = frame.all_names
     success = name in names
-    if index:
-        success = -len(names) <= index < len(names) and names[int(index)] == name
-    place = f" at position {index}" if index else ""
+    if index is not None:
+        success = -len(names) <= index < len(names) and names[index] == name
+    place = "" if index is None else f" at position {index}"
     return Finding(success, message="" if success else f"there is no column {name!r}{place}")
 
 
 def _column_type(kwargs: Mapping[str, Any], frame: Frame) -> Finding:
-    wanted = kwargs.get("type_list") or ([kwargs["type_"]] if kwargs.get("type_") else [])
+    wanted = kwargs["type_list"] if "type_list" in kwargs else [kwargs["type_"]]
     actual = frame.type_of(kwargs["column"])
     observed = type(actual).__name__
     known = tuple(found for name in wanted if isinstance(found := getattr(spark_types, name, None), type))
-    if wanted and not known:
+    if not known:
         raise CannotCompile(
             f"{', '.join(wanted)}: no such Spark type; use class names as LongType, StringType, DateType"
         )
-    success = not wanted or isinstance(actual, known)
+    success = isinstance(actual, known)
     message = "" if success else f"the column is {observed}, expected {' or '.join(wanted)}"
     return Finding(success, observed=observed, result={"observed_value": observed}, message=message)
 

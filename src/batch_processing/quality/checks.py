@@ -94,6 +94,10 @@ class Checks:
     def __bool__(self) -> bool:
         return bool(self.row or self.table)
 
+    @property
+    def ids(self) -> set[str]:
+        return {check.id for check in self.row} | {check.id for check in self.table}
+
 
 @overload
 def row_check(function: Callable[[DataFrame], Column], /) -> RowCheck: ...
@@ -205,4 +209,9 @@ def _facts(
     chosen = name if check_id is None else check_id
     if not chosen:
         raise UsageError("a check needs an id", where=name, fix="give id=... in its decorator")
-    return chosen, Severity(severity), (columns,) if isinstance(columns, str) else tuple(columns)
+    if not isinstance(chosen, str):
+        raise UsageError("a check's id is text", where=name, found=repr(chosen), fix='write it as id="..."')
+    named = (columns,) if isinstance(columns, str) else tuple(columns)
+    if odd := [column for column in named if not isinstance(column, str) or not column]:
+        raise UsageError("a check's columns are names", where=name, found=repr(odd[0]), fix='write columns=("id", ...)')
+    return chosen, Severity(severity), named

@@ -19,7 +19,7 @@ from pyspark.sql.types import ArrayType, BinaryType, MapType, NumericType, Strin
 
 from batch_processing.quality.aggregate_findings import found_most_common
 from batch_processing.quality.engine_messages import describe, require_alive
-from batch_processing.quality.frames import Domain, Frame
+from batch_processing.quality.frames import Domain, Frame, plain
 from batch_processing.quality.key_counts import key_column
 from batch_processing.quality.predicates import MEASURED_TYPES, column_rule
 from batch_processing.quality.rules import (
@@ -49,7 +49,7 @@ def compile_pending_rule(config: ExpectationConfig, frame: Frame) -> Pending:
 
     Raises:
         CannotCompile: the column is missing or of a type the expectation cannot judge.
-        NotCompiled: its row condition, or its type, needs GX.
+        NotCompiled: the column's type needs GX.
     """
     if config.type == _MOST_COMMON:
         return _most_common(config, frame)
@@ -102,7 +102,7 @@ def _number_column(config: ExpectationConfig, frame: Frame) -> Column:
 
 def _scores(config: ExpectationConfig, frame: Frame) -> Pending:
     kwargs, column = config.kwargs, _number_column(config, frame)
-    domain, name = Domain(kwargs), kwargs["column"]
+    domain, name = Domain(kwargs, frame), kwargs["column"]
     mean = Measure(domain.key("mean", name), F.mean(domain.within(column)))
     deviation = Measure(domain.key("deviation", name), F.stddev_samp(domain.within(column)))
 
@@ -121,7 +121,7 @@ def _outliers(config: ExpectationConfig, frame: Frame) -> Pending:
     kwargs = config.kwargs
     if isinstance(frame.type_of(kwargs["column"]), StringType):
         raise NotCompiled  # Spark reads text as numbers here; what that gives is GX's to say
-    column, domain, name = _number_column(config, frame), Domain(kwargs), kwargs["column"]
+    column, domain, name = _number_column(config, frame), Domain(kwargs, frame), kwargs["column"]
     within = domain.within(column)
     number = F.nanvl(within.cast("double"), F.lit(None).cast("double"))  # where NaN stands is not the same everywhere
     quartiles = (kwargs.get("method") or "iqr") == "iqr"
@@ -165,7 +165,7 @@ def _near(column: Column, center: float, reach: float) -> Column:
 
 def _most_common(config: ExpectationConfig, frame: Frame) -> Pending:
     kwargs, name = config.kwargs, config.kwargs["column"]
-    column, kind, domain = frame.column(name), frame.type_of(name), Domain(config.kwargs)
+    column, kind, domain = frame.column(name), frame.type_of(name), Domain(config.kwargs, frame)
     if isinstance(kind, ArrayType | MapType | StructType | BinaryType):
         raise CannotCompile(f"column {name!r} is {kind.simpleString()}, whose values cannot be members of a set")
     allowed = list(kwargs["value_set"])
@@ -192,7 +192,7 @@ def _most_common(config: ExpectationConfig, frame: Frame) -> Pending:
 def _members(allowed: list[Any], kind: Any) -> list[Any]:
     """The members that a value of the column can equal as GX compares them: as Python values, so text is no date."""
     if isinstance(kind, NumericType):
-        return [value for value in allowed if isinstance(value, int | float) and value == value]
+        return [plain(value) for value in allowed if isinstance(value, int | float) and value == value]
     if isinstance(kind, StringType):
         return [value for value in allowed if isinstance(value, str)]
     return []

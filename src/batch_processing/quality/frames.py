@@ -6,16 +6,20 @@ import json
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from difflib import get_close_matches
 from functools import reduce
 from typing import Any
 
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 -- the name every Spark text uses
-from pyspark.sql.types import DataType, DoubleType, FloatType, StructType
+from pyspark.sql.types import BooleanType, DataType, DoubleType, FloatType, StructType
 
-from batch_processing.quality.rules import CannotCompile, Measure, NotCompiled
+from batch_processing.quality.conditions import condition_sql
+from batch_processing.quality.rules import CannotCompile, Measure
 
+_DECIMAL_DIGITS = 38
 ROWS = "rows"
 """Key of the measure: rows of the whole DataFrame."""
 
@@ -26,6 +30,8 @@ class Frame:
     def __init__(self, df: DataFrame) -> None:
         self.schema: StructType = df.schema
         self.columns: tuple[str, ...] = tuple(field.name for field in self.schema.fields)
+        self._df = df
+        self._kinds: dict[str, DataType | None] = {}
         self._types: dict[str, DataType] = {}
         self._collect_types(self.schema, "")
 
@@ -60,6 +66,23 @@ class Frame:
         """A column by name in Spark SQL."""
         return quoted(name) if name in self.columns else name
 
+    def in_condition(self, name: str) -> tuple[str, bool]:
+        """A column by name in Spark SQL, and whether it holds floats.
+
+        Raises:
+            CannotCompile: no such column.
+        """
+        return self.sql(name), isinstance(self.type_of(name), FloatType | DoubleType)
+
+    def kind_of(self, text: str) -> DataType | None:
+        """The type of an expression in Spark SQL; None where it has none on these rows: the scan says why."""
+        if text not in self._kinds:
+            try:
+                self._kinds[text] = self._df.select(F.expr(text)).schema.fields[0].dataType
+            except PySparkException:
+                self._kinds[text] = None
+        return self._kinds[text]
+
     def _collect_types(self, struct: StructType, parent: str) -> None:
         for field in struct.fields:
             name = f"`{field.name}`" if "." in field.name and not field.name.startswith("`") else field.name
@@ -71,36 +94,23 @@ class Frame:
 class Domain:
     """The rows an expectation is about: those that meet its row condition."""
 
-    def __init__(self, kwargs: Mapping[str, Any]) -> None:
-        condition, parser = kwargs.get("row_condition"), kwargs.get("condition_parser")
-        self.text = ""
-        self._structured = isinstance(condition, Mapping) and condition.get("type") != "pass_through"
-        self.condition: Column | None = None
-        if not condition:
-            return
-        if isinstance(condition, Mapping) and condition.get("type") == "pass_through":
-            condition, parser = condition.get("pass_through_filter"), "spark"
-        if isinstance(condition, Mapping):
-            self.text = json.dumps(condition, sort_keys=True, default=str)
-            self.condition = _condition(condition)
-        elif parser == "spark" and isinstance(condition, str):
-            self.text = condition
-            self.condition = F.expr(condition)
-        else:
-            raise NotCompiled
+    def __init__(self, kwargs: Mapping[str, Any], frame: Frame) -> None:
+        """Reads the expectation's row condition.
+
+        Raises:
+            CannotCompile: the condition names a column that is not there, or is no condition.
+        """
+        self.text = condition_sql(kwargs, frame.in_condition)
+        self.condition: Column | None = F.expr(self.text) if self.text else None
+        if self.text and (kind := frame.kind_of(self.text)) is not None and not isinstance(kind, BooleanType):
+            raise CannotCompile(f"its row_condition is {kind.simpleString()}, expected boolean")
 
     def within(self, value: Column) -> Column:
         """The value in the domain, null outside of it; not evaluated there."""
         return value if self.condition is None else F.when(self.condition, value)
 
     def within_sql(self, value: str) -> str:
-        """The same in Spark SQL, for what has no Column function.
-
-        Raises:
-            NotCompiled: the condition is not written in Spark SQL.
-        """
-        if self._structured:
-            raise NotCompiled
+        """The same in Spark SQL, for what has no Column function."""
         return f"CASE WHEN (\n{self.text}\n) THEN {value} END" if self.text else value
 
     def where(self, condition: Column) -> Column:
@@ -134,6 +144,13 @@ def one_nan(column: Column, kind: DataType) -> Column:
     return F.nanvl(column, F.lit(math.nan).cast(kind)) if isinstance(kind, FloatType | DoubleType) else column
 
 
+def plain(value: Any) -> Any:
+    """A value of a suite as the engines take it: a whole number beyond 64 bits is a decimal, or a double."""
+    if not isinstance(value, int) or -(2**63) <= value < 2**63:
+        return value
+    return Decimal(value) if abs(value) < 10**_DECIMAL_DIGITS else float(value)
+
+
 def truth(condition: Column) -> Column:
     """The condition with null as false.
 
@@ -154,8 +171,8 @@ def any_of(conditions: Sequence[Column]) -> Column:
 
 
 def all_of(conditions: Sequence[Column]) -> Column:
-    """True where all are true."""
-    return _balanced(conditions, operator.and_)
+    """True where all are true; true where there is none."""
+    return _balanced(conditions, operator.and_) if conditions else F.lit(True)
 
 
 def _balanced(conditions: Sequence[Column], join: Callable[[Column, Column], Column]) -> Column:
@@ -173,31 +190,3 @@ def missing_column(name: str, columns: Sequence[str]) -> str:
         near = [column for column in columns if column.lower() == name.lower()]
     hint = f"; near names: {', '.join(near)}" if near else f"; columns: {', '.join(columns[:20])}"
     return f"there is no column {name!r}{hint}"
-
-
-def _condition(node: Mapping[str, Any]) -> Column:
-    """GX's own condition objects (`row_condition` as JSON)."""
-    kind = node.get("type")
-    try:
-        if kind in ("and", "or"):
-            parts = [_condition(part) for part in node["conditions"]]
-            return all_of(parts) if kind == "and" else any_of(parts)
-        column = F.col(quoted(node["column"]["name"]))
-        if kind == "nullity":
-            return column.isNull() if node["is_null"] else column.isNotNull()
-        if kind == "comparison":
-            return _comparison(column, node["operator"], node["parameter"])
-    except (KeyError, TypeError):
-        raise NotCompiled from None
-    raise NotCompiled
-
-
-def _comparison(column: Column, operator: str, parameter: Any) -> Column:
-    if operator in ("IN", "NOT_IN"):
-        found = column.isin(list(parameter))
-        return found if operator == "IN" else ~found
-    if isinstance(parameter, Mapping | list):
-        raise NotCompiled
-    compare = {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}[operator]
-    result: Column = getattr(column, compare)(F.lit(parameter))
-    return result

@@ -5,18 +5,21 @@ GX is imported inside the functions: its import takes seconds, and most suites n
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
 import re
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batch_processing.errors import CheckError, StorageError, UsageError
+from batch_processing.quality.engine_messages import require_alive
 from batch_processing.quality.suite import ExpectationConfig
 
 if TYPE_CHECKING:
@@ -44,10 +47,10 @@ def run_in_gx(df: DataFrame, expectations: Sequence[ExpectationConfig]) -> list[
         return []
     with _quiet():
         built, refused = _build(expectations)
-        raw = _validate(df, list(built.values())) if built else []
+        raw = _validate_or_isolate(df, built) if built else []
     by_index = {int(result["expectation_config"]["meta"].pop(_INDEX)): result for result in raw}
     return [
-        by_index.get(index) or _raised(config, refused.get(index, "GX gave no result for it"))
+        by_index.get(index) or _raised(config.to_json(), refused.get(index, "GX gave no result for it"))
         for index, config in enumerate(expectations)
     ]
 
@@ -171,6 +174,24 @@ def _build(expectations: Sequence[ExpectationConfig]) -> tuple[dict[int, Any], d
     return built, refused
 
 
+def _validate_or_isolate(df: DataFrame, built: Mapping[int, Any]) -> list[dict[str, Any]]:
+    """One validation call for all; where that raises, one each, so that the one that cannot run is named."""
+    try:
+        return _validate(df, list(built.values()))
+    except Exception as error:  # noqa: BLE001 -- GX raises many kinds; which expectation it was is looked for
+        require_alive(error)
+        _LOG.warning("GX failed as a whole (%s); looking for the expectation", type(error).__name__)
+    found: list[dict[str, Any]] = []
+    for expectation in built.values():
+        try:
+            found += _validate(df, [expectation])
+        except Exception as error:  # noqa: BLE001 -- whatever GX raises, it is this rule that cannot run
+            require_alive(error)
+            why = _safe(str(error), "".join(traceback.format_exception(error)))
+            found.append(_raised(expectation.configuration.to_json_dict(), why))
+    return found
+
+
 def _validate(df: DataFrame, expectations: list[Any]) -> list[dict[str, Any]]:
     import great_expectations as gx
 
@@ -189,10 +210,10 @@ def _validate(df: DataFrame, expectations: list[Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _raised(config: ExpectationConfig, message: str) -> dict[str, Any]:
+def _raised(config: Mapping[str, Any], message: str) -> dict[str, Any]:
     return {
         "success": False,
-        "expectation_config": config.to_json(),
+        "expectation_config": dict(config),
         "result": {},
         "meta": {},
         "exception_info": _exception_info(message),
@@ -205,8 +226,9 @@ def _exception_info(message: str) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """GX without its analytics events, and without the warnings of its own dependencies."""
+    """GX without its analytics events, and without what it and its dependencies print: stdout is the caller's."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    with warnings.catch_warnings():
+    unread = io.StringIO()
+    with warnings.catch_warnings(), redirect_stdout(unread), redirect_stderr(unread):
         warnings.simplefilter("ignore")
         yield

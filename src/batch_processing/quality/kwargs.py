@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
+
+from batch_processing.quality.conditions import condition_problems
 
 Bound = int | float | date | datetime
 
@@ -20,7 +22,6 @@ _NULL_MEMBER = (
     "has a null, which no value equals; judge nulls by expect_column_values_to_be_null or "
     "expect_column_values_to_not_be_null, or leave them out by a row_condition"
 )
-_PARSERS = ("spark", "great_expectations", "great_expectations__experimental__", "pandas")
 
 
 def parse_bound(value: object) -> Bound | None:
@@ -53,17 +54,27 @@ def _parse_text(value: str) -> Bound:
 def problems_in_values(kind: str, kwargs: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the values, one sentence each, naming the argument and never more than its own text."""
     for key, value in kwargs.items():
-        if isinstance(value, Mapping) and "$PARAMETER" in value:
+        if _has_parameter(value):
             yield f"{key} is a suite parameter, which is not supported; write the value"
         elif value is not None and (check := _CHECKS.get(key)) and (problem := check(value)):
             yield f"{key} {problem}"
         elif value is None and key in _NEVER_NULL:
             yield f"{key} is null"
     yield from _bounds_problems(kind, kwargs)
+    if len(kwargs.get("column_list") or ("", "")) < 2 and kind in _COMPARE_COLUMNS:
+        yield "column_list has one column, which is compared with no other"
+    if "column_A" in kwargs and kwargs["column_A"] == kwargs.get("column_B") and kind not in _PAIRS_OF_VALUES:
+        yield "column_A and column_B are the same column"
     ignored, allowed = kwargs.get("ignore_row_if"), _PAIR_IGNORE if "column_A" in kwargs else _LIST_IGNORE
     if ignored is not None and ignored not in allowed:
         yield f"ignore_row_if is {ignored!r}; valid: {', '.join(allowed)}"
-    yield from _condition_problems(kwargs)
+    yield from condition_problems(kwargs)
+
+
+def _has_parameter(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return "$PARAMETER" in value or any(map(_has_parameter, value.values()))
+    return isinstance(value, list | tuple) and any(map(_has_parameter, value))
 
 
 def _bounds_problems(kind: str, kwargs: Mapping[str, Any]) -> Iterator[str]:
@@ -82,20 +93,21 @@ def _bounds_problems(kind: str, kwargs: Mapping[str, Any]) -> Iterator[str]:
     low, high = bounds["min_value"], bounds["max_value"]
     if low is None and high is None and kind.endswith("_to_be_between") and "quantile_ranges" not in kwargs:
         yield "min_value and max_value are both missing"
-    if low is not None and high is not None and type(low) is type(high) and low > high:  # type: ignore[operator]
+    if low is not None and high is not None and _above(low, high):
         yield "min_value is greater than max_value"
 
 
-def _condition_problems(kwargs: Mapping[str, Any]) -> Iterator[str]:
-    condition, parser = kwargs.get("row_condition"), kwargs.get("condition_parser")
-    if parser is not None and parser not in _PARSERS:
-        yield f"condition_parser is {parser!r}; valid: {', '.join(_PARSERS[:2])}"
-    elif parser == "pandas":
-        yield "condition_parser pandas does not work on Spark; write the condition in Spark SQL with parser spark"
-    elif isinstance(condition, str) and parser is None:
-        yield "row_condition needs condition_parser: 'spark' for Spark SQL, 'great_expectations' for col(...)"
-    elif condition is not None and not isinstance(condition, str | Mapping):
-        yield "row_condition is not text and not an object"
+def _above(low: Bound, high: Bound) -> bool:
+    """Whether one bound is above the other; never where they are of two kinds."""
+    if isinstance(low, datetime) and isinstance(high, datetime):
+        return _in_utc(low) > _in_utc(high)
+    if isinstance(low, int | float) and isinstance(high, int | float):
+        return low > high
+    return type(low) is type(high) and low > high  # type: ignore[operator]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _text(value: object) -> str:
@@ -103,12 +115,15 @@ def _text(value: object) -> str:
 
 
 def _texts(value: object) -> str:
-    good = isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value)
-    return "" if good else "is not a list of texts with at least one entry"
+    good = isinstance(value, list | tuple) and value and all(isinstance(v, str) and v for v in value)
+    return "" if good else "is not a list of texts with at least one entry, none of them empty"
 
 
 def _columns(value: object) -> str:
-    return _texts(value)
+    if problem := _texts(value):
+        return problem
+    twice = sorted({v for v in value if list(value).count(v) > 1})  # type: ignore[call-overload, attr-defined]
+    return f"names {twice[0]!r} twice" if twice else ""
 
 
 def _values(value: object) -> str:
@@ -132,7 +147,18 @@ def _flag(value: object) -> str:
 
 
 def _number(value: object) -> str:
-    return "" if isinstance(value, int | float) and not isinstance(value, bool) else "is not a number"
+    good = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    return "" if good else "is not a number"
+
+
+def _place(value: object) -> str:
+    return "" if isinstance(value, int) and not isinstance(value, bool) else "is not a whole number"
+
+
+def _query(value: object) -> str:
+    if _text(value):
+        return _text(value)
+    return "" if "{batch}" in str(value) else "does not read {batch}, so the data would not be looked at"
 
 
 def _quantile_ranges(value: object) -> str:
@@ -144,7 +170,7 @@ def _quantile_ranges(value: object) -> str:
     if not (isinstance(ranges, list | tuple) and len(ranges) == len(quantiles)):
         return "has not as many value_ranges as quantiles"
     if not all(_is_range(found) for found in ranges):
-        return "has a value_range that is not [low, high] in this order; null is no bound"
+        return "has a value_range that is not [low, high] in this order, with at least one of them; null is no bound"
     return ""
 
 
@@ -152,12 +178,27 @@ def _is_range(value: object) -> bool:
     if not isinstance(value, list | tuple) or len(value) != 2:
         return False
     given = [bound for bound in value if bound is not None]
-    return not any(_number(bound) for bound in given) and given == sorted(given)
+    return bool(given) and not any(_number(bound) for bound in given) and given == sorted(given)
 
 
 def _not_negative(value: object) -> str:
     good = not _number(value) and 0 <= value < math.inf  # type: ignore[operator]
     return "" if good else "is not a number of 0 or more"
+
+
+def _partition(value: object) -> str:
+    shape = "is not an object with weights, and values or bins"
+    if not isinstance(value, Mapping) or not ({"values", "bins"} & set(value)) or "weights" not in value:
+        return shape
+    weights, places = value["weights"], value.get("values", value.get("bins"))
+    if not all(isinstance(found, list | tuple) and found for found in (weights, places)):
+        return shape
+    wanted = len(weights) + (1 if "values" not in value else 0)
+    if len(places) != wanted:
+        return f"has {len(places)} values or bins for {len(weights)} weights, expected {wanted}"
+    all_weights = [*weights, *(value.get("tail_weights") or ())]
+    good = not any(_number(weight) or weight < 0 for weight in all_weights) and abs(sum(all_weights) - 1) < 1e-5
+    return "" if good else "has weights that are not numbers of 0 or more with the sum 1"
 
 
 def _method(value: object) -> str:
@@ -178,18 +219,23 @@ def _escape(value: object) -> str:
 
 _CHECKS: Mapping[str, Callable[[object], str]] = {
     "column": _text, "column_A": _text, "column_B": _text, "regex": _text, "like_pattern": _text, "type_": _text,
-    "strftime_format": _text, "unexpected_rows_query": _text, "regex_list": _texts, "like_pattern_list": _texts,
+    "strftime_format": _text, "unexpected_rows_query": _query, "regex_list": _texts, "like_pattern_list": _texts,
     "type_list": _texts, "column_list": _columns, "column_set": _columns, "value_set": _values,
     "value_pairs_set": _pairs, "mostly": _share, "strict_min": _flag, "strict_max": _flag, "or_equal": _flag,
-    "exact_match": _flag, "value": _number, "sum_total": _number, "column_index": _number, "match_on": _match_on,
+    "exact_match": _flag, "value": _number, "sum_total": _number, "column_index": _place, "match_on": _match_on,
     "escape": _escape, "quantile_ranges": _quantile_ranges, "allow_relative_error": _exact, "threshold": _number,
+    "partition_object": _partition,
     "double_sided": _flag, "method": _method, "multiplier": _not_negative, "ties_okay": _flag,
 }  # fmt: skip
 _NEVER_NULL = frozenset(
     {"column", "column_A", "column_B", "column_list", "column_set", "value_set", "value_pairs_set", "mostly", "regex",
-     "regex_list", "like_pattern", "like_pattern_list", "value", "sum_total", "type_",
-     "quantile_ranges", "double_sided", "method", "multiplier"}
+     "regex_list", "like_pattern", "like_pattern_list", "value", "sum_total", "type_", "type_list", "threshold",
+     "quantile_ranges", "double_sided", "method", "multiplier", "exact_match", "match_on", "unexpected_rows_query"}
 )  # fmt: skip
+_COMPARE_COLUMNS = frozenset(
+    {"expect_multicolumn_values_to_be_equal", "expect_select_column_values_to_be_unique_within_record"}
+)
+_PAIRS_OF_VALUES = frozenset({"expect_column_pair_values_to_be_in_set"})
 _WHOLE_BOUNDS = frozenset(
     {"expect_column_value_lengths_to_be_between", "expect_table_row_count_to_be_between",
      "expect_table_column_count_to_be_between", "expect_column_unique_value_count_to_be_between"}

@@ -30,7 +30,7 @@ from pyspark.sql.types import (
     VarcharType,
 )
 
-from batch_processing.quality.frames import Domain, Frame, all_of, any_of
+from batch_processing.quality.frames import Domain, Frame, all_of, any_of, plain
 from batch_processing.quality.kwargs import parse_bound
 from batch_processing.quality.map_findings import judge_map
 from batch_processing.quality.rules import CannotCompile, Interval, KeyCount, Measure, Rule
@@ -46,7 +46,6 @@ def compile_row_rule(config: ExpectationConfig, frame: Frame) -> Rule:
 
     Raises:
         CannotCompile: a column is missing or of a type the expectation cannot judge.
-        NotCompiled: its row condition needs GX.
     """
     if config.type in _COLUMN:
         return _column_rule(config, frame)
@@ -66,7 +65,7 @@ def _column_rule(config: ExpectationConfig, frame: Frame) -> Rule:
 
 def column_rule(config: ExpectationConfig, frame: Frame, good: Column) -> Rule:
     """The rule of a column map expectation whose good rows are known."""
-    domain, name = Domain(config.kwargs), config.kwargs["column"]
+    domain, name = Domain(config.kwargs, frame), config.kwargs["column"]
     column = frame.column(name)
     skips_null = config.type not in _JUDGES_NULL
     bad = domain.where(column.isNotNull() & ~good if skips_null else ~good)
@@ -108,7 +107,7 @@ def extremes(frame: Frame, name: str) -> tuple[Measure, Measure]:
 
 
 def _pair_rule(config: ExpectationConfig, frame: Frame) -> Rule:
-    domain = Domain(config.kwargs)
+    domain = Domain(config.kwargs, frame)
     a, b = (frame.column(config.kwargs[key]) for key in ("column_A", "column_B"))
     ignored = {
         "both_values_are_missing": a.isNull() & b.isNull(),
@@ -119,7 +118,7 @@ def _pair_rule(config: ExpectationConfig, frame: Frame) -> Rule:
 
 
 def _multi_rule(config: ExpectationConfig, frame: Frame) -> Rule:
-    domain, names = Domain(config.kwargs), list(config.kwargs["column_list"])
+    domain, names = Domain(config.kwargs, frame), list(config.kwargs["column_list"])
     good = _MULTI[config.type](names, config.kwargs, frame)
     return _judged_rule(config, domain, judged=~_ignored(config.kwargs, frame), good=good)
 
@@ -136,7 +135,7 @@ def _judged_rule(config: ExpectationConfig, domain: Domain, *, judged: Column, g
 
 
 def _unique_rule(config: ExpectationConfig, frame: Frame) -> Rule:
-    domain, name = Domain(config.kwargs), config.kwargs["column"]
+    domain, name = Domain(config.kwargs, frame), config.kwargs["column"]
     column = frame.column(name)
     key = key_count((name,), domain, column.isNotNull(), "notnull")
     rows, missing = domain.rows(), domain.nulls(name, column)
@@ -148,7 +147,7 @@ def _unique_rule(config: ExpectationConfig, frame: Frame) -> Rule:
 
 
 def _compound_rule(config: ExpectationConfig, frame: Frame) -> Rule:
-    domain, names = Domain(config.kwargs), tuple(config.kwargs["column_list"])
+    domain, names = Domain(config.kwargs, frame), tuple(config.kwargs["column_list"])
     judged = ~_ignored(config.kwargs, frame)
     key = key_count(names, domain, judged, str(config.kwargs.get("ignore_row_if")))
     rows, considered = domain.rows(), Measure(f"judged|{config.rule_id}", F.count_if(domain.where(judged)))
@@ -202,7 +201,11 @@ def _bound(value: object, kind: DataType) -> Column | None:
     """A bound as the engine takes it; a timestamp without a zone is UTC, as on every session, whatever ours is here."""
     if isinstance(value, datetime) and value.tzinfo is None:
         return F.lit(value.isoformat()).cast("timestamp_ntz" if isinstance(kind, TimestampNTZType) else "timestamp")
-    return None if value is None else F.lit(value)
+    return None if value is None else F.lit(plain(value))
+
+
+def _is_in(column: Column, kwargs: Kwargs) -> Column:
+    return column.isin([plain(member) for member in kwargs["value_set"]])
 
 
 def _regex_list(column: Column, kwargs: Kwargs, _: Frame) -> Column:
@@ -227,7 +230,7 @@ def _pair_greater(a: Column, b: Column, kwargs: Kwargs) -> Column:
 
 
 def _pair_in_set(a: Column, b: Column, kwargs: Kwargs) -> Column:
-    return any_of([a.eqNullSafe(F.lit(x)) & b.eqNullSafe(F.lit(y)) for x, y in kwargs["value_pairs_set"]])
+    return any_of([a.eqNullSafe(F.lit(plain(x))) & b.eqNullSafe(F.lit(plain(y))) for x, y in kwargs["value_pairs_set"]])
 
 
 def _sum_equals(names: list[str], kwargs: Kwargs, frame: Frame) -> Column:
@@ -236,7 +239,7 @@ def _sum_equals(names: list[str], kwargs: Kwargs, frame: Frame) -> Column:
         present = f"COALESCE({frame.sql(name)}, 0)"
         exact = isinstance(frame.type_of(name), _INTEGRAL)
         parts.append(f"CAST({present} AS DECIMAL(38, 0))" if exact else present)
-    return F.expr(" + ".join(parts)) == F.lit(kwargs["sum_total"])
+    return F.expr(" + ".join(parts)) == F.lit(plain(kwargs["sum_total"]))
 
 
 def _all_equal(names: list[str], _: Kwargs, frame: Frame) -> Column:
@@ -254,9 +257,11 @@ _COLUMN: Mapping[str, Callable[[Column, Kwargs, Frame], Column]] = {
     "expect_column_values_to_not_be_null": lambda column, _k, _f: column.isNotNull(),
     "expect_column_values_to_be_null": lambda column, _k, _f: column.isNull(),
     "expect_column_values_to_be_between": _between,
-    "expect_column_values_to_be_in_set": lambda column, k, _: column.isin(list(k["value_set"])),
-    "expect_column_values_to_not_be_in_set": lambda column, k, _: ~column.isin(list(k["value_set"])),
-    "expect_column_values_to_match_regex": lambda column, k, _: column.rlike(k.get("regex") or "(?s).*"),
+    "expect_column_values_to_be_in_set": lambda column, k, _: column.isin([plain(member) for member in k["value_set"]]),
+    "expect_column_values_to_not_be_in_set": lambda column, k, _: (
+        ~column.isin([plain(member) for member in k["value_set"]])
+    ),
+    "expect_column_values_to_match_regex": lambda column, k, _: column.rlike(k["regex"]),
     "expect_column_values_to_not_match_regex": lambda column, k, _: ~column.rlike(k["regex"]),
     "expect_column_values_to_match_regex_list": _regex_list,
     "expect_column_values_to_not_match_regex_list": lambda column, k, _: all_of(
@@ -269,7 +274,7 @@ _COLUMN: Mapping[str, Callable[[Column, Kwargs, Frame], Column]] = {
         [~_like(column, pattern, k) for pattern in k["like_pattern_list"]]
     ),
     "expect_column_value_lengths_to_be_between": lambda column, k, _: _within(F.length(column), k, IntegerType()),
-    "expect_column_value_lengths_to_equal": lambda column, k, _: F.length(column) == F.lit(k["value"]),
+    "expect_column_value_lengths_to_equal": lambda column, k, _: F.length(column) == F.lit(plain(k["value"])),
 }
 _PAIR: Mapping[str, Callable[[Column, Column, Kwargs], Column]] = {
     "expect_column_pair_values_to_be_equal": lambda a, b, _: a.eqNullSafe(b),

@@ -111,11 +111,15 @@ def _aggregate_in_stages(df: DataFrame, rules: Sequence[Rule]) -> dict[str, Any]
 
 
 def _aggregate(df: DataFrame, rules: Sequence[Rule]) -> dict[str, Any]:
-    critical = [rule.bad for rule in rules if rule.bad is not None and rule.severity is Severity.CRITICAL]
+    critical = [rule for rule in rules if rule.bad is not None and rule.severity is Severity.CRITICAL]
     wanted: dict[str, Column] = {ROWS: F.count(F.lit(1))}
     for rule in rules:
         wanted |= _columns([*rule.measures, *([rule.bad_rows] if rule.bad_rows else [])])
-    wanted[_BAD_ROWS] = F.count_if(any_of(critical))
+    if len(critical) == 1 and (alone := critical[0].bad_rows):
+        # The embedded engine refuses an aggregate that calls Python and is there twice.
+        values = collect(df, wanted)
+        return values | {_BAD_ROWS: values.get(alone.key, 0)}
+    wanted[_BAD_ROWS] = F.count_if(any_of([rule.bad for rule in critical if rule.bad is not None]))
     return collect(df, wanted)
 
 

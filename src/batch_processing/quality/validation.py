@@ -202,7 +202,7 @@ def validate_data(
 
 
 def _require_distinct_ids(suite: Suite | None, checks: Checks) -> None:
-    both = sorted(set(suite.rule_ids if suite else ()) & {check.id for check in checks.row})
+    both = sorted(set(suite.rule_ids if suite else ()) & checks.ids)
     if both:
         raise UsageError(f"{both[0]!r} is a rule of the suite and the id of a check", fix="give the check another id")
 

@@ -21,7 +21,8 @@ _PRELOADED = (
     "pysail.spark", "pyspark.sql.functions", "pyspark.sql.connect.session", "pyspark.sql.connect.functions", "grpc",
     "pandas", "jinja2", "psutil",
     "croniter", "email.message", "smtplib",
-    "batch_processing.pipeline.runner", "batch_processing.alerts.mail", "batch_processing.control.store",
+    "batch_processing.pipeline.runner", "batch_processing.pipeline.upkeep", "batch_processing.delta_lake.maintenance",
+    "batch_processing.alerts.mail", "batch_processing.control.store",
     "batch_processing.delta_lake.publish", "batch_processing.delta_lake.schema",
     "batch_processing.quality.checks", "batch_processing.quality.suite", "batch_processing.quality.table_checks",
     "batch_processing.quality.validation", "batch_processing.report.html", "batch_processing.sources.database",
@@ -78,6 +79,8 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
         CHANGES[name]()
     if order["point"]:
         install(ALL_POINTS[order["point"]], Deed(order["deed"], work / "mark", order["point"], Path(order["disk"])))
+    if order["way"] == "maintain":
+        return _maintain(root)
     environ = json.loads((root / "environ.json").read_text())
     loaded = load_pipeline(root / "pipeline.yml", environ=environ)
     wanted = parse_slice(order["day"], loaded.spec.schedule)
@@ -94,6 +97,20 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     except BatchError as error:
         return {"outcome": "not started", "error": str(error), "version": None}
     return {"outcome": result.outcome.value, "error": result.error, "version": result.version}
+
+
+def _maintain(root: Path) -> dict[str, Any]:
+    """Upkeep of the world's table, as `batchctl maintain` does it."""
+    from batch_processing.control.store import ControlStore
+    from batch_processing.errors import BatchError
+    from batch_processing.pipeline.upkeep import maintain_table
+
+    with ControlStore.open(f"sqlite:///{root}/home/control.db") as control:
+        try:
+            done = maintain_table(root / "lake/orders", control=control)
+        except BatchError as error:
+            return {"outcome": "ERROR", "error": str(error), "version": None}
+    return {"outcome": "PASS", "error": "", "version": done.version}
 
 
 def _retry(loaded: Any, first: str, **common: Any) -> dict[str, Any]:

@@ -35,7 +35,8 @@ class Order:
         root: the world's folder.
         day: its slice.
         run_id: its id.
-        way: `run`: all of it, as batchctl does; `retry`: from `from_step` on, each step for itself, as Airflow does.
+        way: `run`: all of it, as batchctl does; `retry`: from `from_step` on, each step for itself, as Airflow does;
+            `maintain`: instead the upkeep of its table.
         from_step: for `retry`.
         point: where to strike; "" for nowhere.
         deed: what is done there: `kill`, `freeze` (SIGSTOP) or `fill` (`disk`, to the last byte).

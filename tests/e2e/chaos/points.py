@@ -121,6 +121,7 @@ POINTS: dict[str, Point] = {
     "staging: done": Point("batch_processing.delta_lake.staging:stage", "after", _TABLE),
     "metrics: before": Point("batch_processing.pipeline.metrics:write_metrics", "before"),
     "metrics: before their rename": Point("pathlib:Path.replace", "before", _temporary_of("orders.prom")),
+    "report: before": Point("batch_processing.storage:write_atomic", "before", _named("report.html"), nth=5),
     "report: before its rename": Point("pathlib:Path.replace", "before", _temporary_of("report.html"), nth=5),
     "publish: before the lock": Point("batch_processing.delta_lake.lock:commit_lock", "before", _TABLE),
     "publish: before the commit": Point("batch_processing.delta_lake.commit:commit_change", "before", _TABLE),
@@ -187,6 +188,27 @@ POSTGRES_POINTS: dict[str, Point] = {
 }
 """Moments at which a PostgreSQL warehouse is stopped."""
 
+_UPKEEP = "batch_processing.delta_lake.maintenance"
+
+
+def _new(pattern: str) -> Callable[[tuple[Any, ...], dict[str, Any]], str]:
+    return lambda args, named: f"{args[0]}/{pattern}"
+
+
+UPKEEP_POINTS: dict[str, Point] = {
+    "upkeep: before the compaction": Point(f"{_UPKEEP}:_compact", "before"),
+    "upkeep: at the compacted file": Point(f"{_UPKEEP}:_compact", "after", watch=_new("*.parquet")),
+    "upkeep: at the compaction's log entry": Point(f"{_UPKEEP}:_compact", "after", watch=_new("_delta_log/*.json")),
+    "upkeep: compacted": Point(f"{_UPKEEP}:_compact", "after"),
+    "upkeep: amid the vacuum": Point(f"{_UPKEEP}:_vacuum", "after", watch=_new("_delta_log/*.json")),
+    "upkeep: vacuumed": Point(f"{_UPKEEP}:_vacuum", "after"),
+    "upkeep: at the checkpoint": Point(f"{_UPKEEP}:_checkpoint", "after", watch=_new("_delta_log/*checkpoint*")),
+    "upkeep: checkpoint written": Point(f"{_UPKEEP}:_checkpoint", "after"),
+    "upkeep: amid the orphans": Point(f"{_UPKEEP}:_remove_empty", "before"),
+    "upkeep: orphans removed": Point(f"{_UPKEEP}:_remove_orphans", "after"),
+}
+"""Points of an upkeep that has something of each kind to do."""
+
 GUARD_POINTS: dict[str, Point] = {
     "manifest transform: half written": Point(
         "tests.e2e.chaos.guards:half_written", "before", _named("transform.json")
@@ -194,7 +216,7 @@ GUARD_POINTS: dict[str, Point] = {
 }
 """Moments that exist only where a guard is off."""
 
-ALL_POINTS = {**POINTS, **MERGE_POINTS, **MAIL_POINTS, **POSTGRES_POINTS, **GUARD_POINTS}
+ALL_POINTS = {**POINTS, **MERGE_POINTS, **MAIL_POINTS, **POSTGRES_POINTS, **UPKEEP_POINTS, **GUARD_POINTS}
 
 
 def install(point: Point, deed: Deed) -> None:

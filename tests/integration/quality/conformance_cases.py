@@ -31,7 +31,30 @@ AVERAGED = [name for name in NUMERIC if name not in ("tiny", "small", "st.a")]
 """GX refuses the mean of a tinyint, a smallint and a field of a struct; the field it refuses elsewhere too."""
 DAYS = ["d", "t", "tn"]
 REGEX = ["^a", "a", "^[A-Za-z ]*$", r"\d+", "(?i)^A$", ".", "^$", "ä|日", "^.{2}$"]
-CONDITIONS = ["n > 0", "s IS NOT NULL", "id < 6", "b", "x > 0 OR y IS NULL", "st.a = 1", "id > 1000"]
+CONDITIONS: list[Kwargs] = [
+    {"row_condition": text, "condition_parser": "spark"}
+    for text in ("n > 0", "s IS NOT NULL", "id < 6", "b", "x > 0 OR y IS NULL", "st.a = 1", "id > 1000")
+] + [
+    {"row_condition": text, "condition_parser": "great_expectations"}
+    for text in (
+        'col("n") > 0', 'col("s").notNull()', 'col("m")<=1.5', 'col("s") == "a b"', "col(\"s\") != 'A'",
+        'col("id") >= "6"', 'col("d") > date("2026-01-02")', 'col("m") == -0.5', 'col("t") < date("2026-01-02")',
+    )
+]  # fmt: skip
+_MORE = {"type": "comparison", "column": {"name": "id"}, "operator": ">=", "parameter": 3}
+CONDITIONS += [
+    {"row_condition": condition}
+    for condition in (
+        _MORE,
+        {"type": "nullity", "column": {"name": "s"}, "is_null": False},
+        {"type": "comparison", "column": {"name": "u"}, "operator": "IN", "parameter": ["a", "ab"]},
+        {"type": "comparison", "column": {"name": "n"}, "operator": "NOT_IN", "parameter": [1, 2]},
+        {"type": "comparison", "column": {"name": "m"}, "operator": "!=", "parameter": 1.5},
+        {"type": "or", "conditions": [_MORE, {"type": "nullity", "column": {"name": "x"}, "is_null": True}]},
+        {"type": "and", "conditions": [_MORE, {"type": "comparison", "column": {"name": "s"}, "operator": "<",
+                                               "parameter": "b"}]},
+    )
+]  # fmt: skip
 TYPES = [
     "LongType", "IntegerType", "DoubleType", "FloatType", "StringType", "DateType", "TimestampType", "DecimalType",
     "TimestampNTZType", "BooleanType", "ByteType", "ShortType", "BinaryType", "ArrayType", "StructType", "NoSuchType",
@@ -301,7 +324,7 @@ def random_suite(chance: random.Random, *, cases: int, without: frozenset[str] =
     weights = [1 if kind in SCHEMATIC else 3 for kind in types]
     picked = [*types, *chance.choices(types, weights, k=max(0, cases - len(types)))][:cases]
     # One condition a suite: GX measures each condition's rows in a query of its own.
-    condition = {"row_condition": chance.choice(CONDITIONS), "condition_parser": "spark"}
+    condition = chance.choice(CONDITIONS)
     return parse_suite({"name": "conformance", "expectations": [_case(chance, kind, condition) for kind in picked]})
 
 

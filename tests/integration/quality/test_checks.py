@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F  # noqa: N812
 
+from batch_processing.errors import UsageError
 from batch_processing.quality import (
     Checks,
     TableCheckResult,
@@ -32,6 +33,44 @@ def test_row_checks_join_and_null_is_bad(orders: Any) -> None:
     bad = found.bad_rows()
     assert bad is not None
     assert ids(bad) == [2, 2, 5]
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_check_may_call_a_python_function(spark: Any, others: int) -> None:
+    is_even = F.udf(lambda number: None if number is None else number % 2 == 0, "boolean")
+
+    @row_check(columns=("n",))
+    def even(df: Any) -> Any:
+        return is_even(F.col("n"))
+
+    @row_check(columns=("n",))
+    def small(df: Any) -> Any:
+        return F.col("n") < 3
+
+    numbers = spark.createDataFrame([(0,), (1,), (2,), (4,), (None,)], "n int")
+    found = validate(numbers, checks=Checks(row=(even, small)[: 1 + others]), threshold=0)
+
+    assert rule(found, "even").unexpected_count == 2
+    assert found.result.quarantined == 2 + others
+    bad = found.bad_rows()
+    assert bad is not None
+    assert sorted(str(row.n) for row in bad.collect()) == ["1", *["4"][:others], "None"]
+
+
+def test_what_is_no_name_is_refused_where_it_is_written() -> None:
+    with pytest.raises(UsageError, match="columns are names"):
+        row_check(columns=[1])(lambda df: df)  # type: ignore[list-item]
+    with pytest.raises(UsageError, match="id is text"):
+        table_check(id=5)(lambda df: True)  # type: ignore[call-overload]
+
+
+def test_a_rule_and_a_table_check_with_one_id_are_refused(orders: Any) -> None:
+    @table_check(id=UNIQUE["meta"]["rule_id"])
+    def same(df: Any) -> bool:
+        return True
+
+    with pytest.raises(UsageError, match="is a rule of the suite and the id of a check"):
+        judge(orders, UNIQUE, checks=Checks(table=(same,)))
 
 
 def test_a_check_that_raises_is_an_error_of_its_own(orders: Any) -> None:

@@ -289,6 +289,19 @@ def test_whole_numbers_beyond_2_to_the_53_are_compared_exactly(spark: Any) -> No
     assert found.result.quarantined == 1
 
 
+def test_whole_numbers_beyond_64_bits_are_bounds_and_members(spark: Any) -> None:
+    df = spark.createDataFrame([(2**63 - 1,), (1,)], "id bigint")
+    rules = [
+        e("column_values_to_be_between", column="id", max_value=2**64, rule_id="low"),
+        e("column_values_to_be_between", column="id", min_value=-(10**60), max_value=10**60, rule_id="far"),
+        e("column_values_to_be_in_set", column="id", value_set=[1, 2**64], rule_id="member"),
+        e("column_distinct_values_to_be_in_set", column="id", value_set=[1, 2**63 - 1, 2**64], rule_id="distinct"),
+    ]
+    found = judge(df, *rules, threshold=0)
+    assert [rule.unexpected_count for rule in found.result.rules[:3]] == [0, 0, 1]
+    assert all(rule.outcome in ("PASS", "FAIL") for rule in found.result.rules)
+
+
 def test_smallint_has_a_mean(spark: Any) -> None:
     df = spark.createDataFrame([(1,), (2,)], "n smallint")
     assert judge(df, e("column_mean_to_be_between", column="n", min_value=1.5, max_value=1.5))

@@ -107,6 +107,98 @@ PROBLEMS: list[tuple[str, Any, str]] = [
     ),
     ("no parser", between(min_value=1, row_condition="x > 1"), "needs condition_parser"),
     ("pandas", between(min_value=1, row_condition="x > 1", condition_parser="pandas"), "does not work on Spark"),
+    (
+        "parameter in a set",
+        _kwargs("expect_column_values_to_be_in_set", column="x", value_set=[{"$PARAMETER": "p"}]),
+        "value_set is a suite parameter",
+    ),
+    ("crossed bounds of two kinds", between(min_value=5.5, max_value=3), "min_value is greater than max_value"),
+    (
+        "crossed timestamps, one with a zone",
+        between(min_value="2026-01-02T00:00:00+00:00", max_value="2026-01-01T00:00:00"),
+        "min_value is greater than max_value",
+    ),
+    ("no regex", _kwargs("expect_column_values_to_match_regex", column="x"), "needs 'regex'"),
+    ("no types", _kwargs("expect_column_values_to_be_in_type_list", column="x"), "needs 'type_list'"),
+    (
+        "empty regex",
+        _kwargs("expect_column_values_to_match_regex_list", column="x", regex_list=["a", ""]),
+        "none of them empty",
+    ),
+    (
+        "null match_on",
+        _kwargs("expect_column_values_to_match_regex_list", column="x", regex_list=["a"], match_on=None),
+        "match_on is null",
+    ),
+    (
+        "null exact_match",
+        _kwargs("expect_table_columns_to_match_set", column_set=["a"], exact_match=None),
+        "exact_match is null",
+    ),
+    (
+        "one column",
+        _kwargs("expect_select_column_values_to_be_unique_within_record", column_list=["a"]),
+        "compared with no other",
+    ),
+    ("one column", _kwargs("expect_multicolumn_values_to_be_equal", column_list=["a"]), "compared with no other"),
+    ("a column twice", _kwargs("expect_multicolumn_values_to_be_equal", column_list=["a", "a"]), "names 'a' twice"),
+    ("a pair of one", _kwargs("expect_column_pair_values_to_be_equal", column_A="a", column_B="a"), "the same column"),
+    (
+        "a fraction as a place",
+        _kwargs("expect_column_to_exist", column="a", column_index=1.5),
+        "column_index is not a whole number",
+    ),
+    (
+        "no quantile bounds",
+        _kwargs(
+            "expect_column_quantile_values_to_be_between",
+            column="x",
+            quantile_ranges={"quantiles": [0.5], "value_ranges": [[None, None]]},
+        ),
+        "at least one of them",
+    ),
+    (
+        "NaN as a threshold",
+        _kwargs("expect_column_value_z_scores_to_be_less_than", column="x", double_sided=True, threshold=float("nan")),
+        "threshold is not a number",
+    ),
+    (
+        "no threshold",
+        _kwargs(
+            "expect_column_kl_divergence_to_be_less_than",
+            column="x",
+            partition_object={"values": ["a"], "weights": [1.0]},
+            threshold=None,
+        ),
+        "threshold is null",
+    ),
+    (
+        "no partition",
+        _kwargs("expect_column_kl_divergence_to_be_less_than", column="x", threshold=0.1),
+        "needs 'partition_object'",
+    ),
+    (
+        "a partition without weights",
+        _kwargs(
+            "expect_column_kl_divergence_to_be_less_than", column="x", threshold=0.1, partition_object={"values": ["a"]}
+        ),
+        "partition_object is not an object with weights",
+    ),
+    (
+        "weights of 2",
+        _kwargs(
+            "expect_column_kl_divergence_to_be_less_than",
+            column="x",
+            threshold=0.1,
+            partition_object={"values": ["a", "b"], "weights": [1, 1]},
+        ),
+        "with the sum 1",
+    ),
+    (
+        "a query of nothing",
+        _kwargs("unexpected_rows_expectation", unexpected_rows_query="SELECT 1 WHERE false"),
+        "does not read {batch}",
+    ),
     ("refused", _kwargs("expect_column_values_to_be_dateutil_parseable", column="x"), "@row_check"),
     ("id twice", {**NOT_NULL, "meta": {"rule_id": "first"}}, "'first' is given twice"),
 ]
