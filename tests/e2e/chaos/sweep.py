@@ -1,4 +1,4 @@
-"""The full sweep: every named point in every mode, random kills, a PostgreSQL warehouse that stops. Prints a table.
+"""The full sweep: every named point in every mode, random kills, and what else can happen to a run. Prints a table.
 
     .venv/bin/python -m tests.e2e.chaos.sweep [--engine sc://host:port] [--random 50] [--modes append,merge] [--write]
 
@@ -14,17 +14,23 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.e2e.chaos import at_once
+from tests.e2e.chaos.disk import FULL_AT, Full, fill_at, small_disk
 from tests.e2e.chaos.harness import REPOSITORY, Chaos
-from tests.e2e.chaos.points import MERGE_POINTS, POINTS, POSTGRES_POINTS
+from tests.e2e.chaos.mail import kill_at_mail
+from tests.e2e.chaos.points import MAIL_POINTS, MERGE_POINTS, POINTS, POSTGRES_POINTS, UPKEEP_POINTS
+from tests.e2e.chaos.server import kill_amid_load, stop_amid_load
 from tests.e2e.chaos.trials import Scene, Trials
+from tests.e2e.chaos.upkeep import Worn
 from tests.e2e.chaos.world import MODES, Mode
+from tests.services.smtp import smtp_server
 
 if TYPE_CHECKING:
     from tests.services.postgres import PostgresServer
@@ -53,11 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chaos = stack.enter_context(Chaos(folder / "runs"))
         trials = Trials(chaos, folder, remote=options.engine)
         jobs = [*_named_jobs(trials, options), *_random_jobs(trials, options)]
-        if not (options.engine or options.point or options.modes):
-            jobs.append((f"{DAYS} days newest first", "backfill", partial(_backfill, chaos, folder / "backfill")))
+        whole = not (options.engine or options.point or options.modes)
+        if whole:
+            jobs += [*_upkeep_jobs(trials), *_other_jobs(trials, folder)]
         done = _carry_out(jobs, workers=1 if options.engine else 2)
-        if not options.engine and not options.no_postgres:
-            done += _postgres_trials(trials, stack)
+        if whole:
+            done += _carry_out(_lone_jobs(trials, stack, folder), workers=1)
+        if whole and not options.no_postgres:
+            done += _carry_out(_postgres_jobs(trials, stack), workers=1)
         seconds, cpu = time.monotonic() - started, chaos.cpu
     shutil.rmtree(folder, ignore_errors=True)
     table = _table(done, seconds=seconds, cpu=cpu)
@@ -112,26 +121,52 @@ def _random_jobs(trials: Trials, options: argparse.Namespace) -> Iterator[Job]:
         yield "random moment, any of the modes", f"seed {seed}", partial(kill, seed)
 
 
-def _backfill(chaos: Chaos, folder: Path) -> list[str]:
-    from tests.e2e.chaos.test_at_once import run_in_both_orders
+def _upkeep_jobs(trials: Trials) -> Iterator[Job]:
+    worn = Worn.make(trials)
+    for point in UPKEEP_POINTS:
+        yield "named point, upkeep", point, partial(worn.kill_at, point)
 
-    run_in_both_orders(chaos, folder, days=DAYS)
-    return []
+
+def _other_jobs(trials: Trials, folder: Path) -> Iterator[Job]:
+    for mode in MODES:
+        yield "the same slice twice at once", mode, partial(at_once.start_twice, trials, mode)
+    for mode in MODES:
+        for point, way in at_once.FROZEN_AT:
+            yield "frozen run that wakes late", f"{mode}, {point}", partial(at_once.wake_late, trials, point, way, mode)
+    for full in FULL_AT:
+        yield "full disk", str(full), partial(_fill, trials, folder, full)
 
 
-def _postgres_trials(trials: Trials, stack: ExitStack) -> list[tuple[str, str, list[str]]]:
-    from tests.e2e.chaos.test_disk_and_server import stop_amid_load
+def _lone_jobs(trials: Trials, stack: ExitStack, folder: Path) -> Iterator[Job]:
+    """Those that want the machine, or a server, for themselves."""
+    writers, commits = at_once.WRITERS, at_once.COMMITS
+    mailbox = stack.enter_context(smtp_server())
 
-    server = stack.enter_context(_postgres())
-
-    def stop(point: str) -> list[str]:
-        stop_amid_load(trials, server, point)
+    def write_together() -> list[str]:
+        at_once.write_together(folder / "together", writers=writers, commits=commits)
         return []
 
-    return _carry_out(
-        [("PostgreSQL stopped amid a load", point, partial(stop, point)) for point in POSTGRES_POINTS],
-        workers=1,
-    )
+    def backfill() -> list[str]:
+        at_once.run_in_both_orders(trials.chaos, folder / "backfill", days=DAYS)
+        return []
+
+    yield f"{writers} processes with {commits} commits each", "together", write_together
+    yield f"{DAYS} days newest first", "backfill", backfill
+    for number, point in enumerate(MAIL_POINTS):
+        where = folder / f"mail-{number}"
+        yield "named point, mail", point, partial(kill_at_mail, trials.chaos, mailbox, where, point)
+
+
+def _fill(trials: Trials, folder: Path, full: Full) -> list[str]:
+    with small_disk(folder / f"disk-{FULL_AT.index(full)}") as disk:
+        return fill_at(trials, disk, full)
+
+
+def _postgres_jobs(trials: Trials, stack: ExitStack) -> Iterator[Job]:
+    server = stack.enter_context(_postgres())
+    for point in POSTGRES_POINTS:
+        yield "PostgreSQL stopped amid a load", point, partial(stop_amid_load, trials, server, point)
+        yield "named point, load into PostgreSQL", point, partial(kill_amid_load, trials, server, point)
 
 
 @contextmanager
@@ -151,7 +186,7 @@ def _postgres() -> Iterator[PostgresServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _carry_out(jobs: Sequence[Job], *, workers: int) -> list[tuple[str, str, list[str]]]:
+def _carry_out(jobs: Iterable[Job], *, workers: int) -> list[tuple[str, str, list[str]]]:
     def one(job: Job) -> tuple[str, str, list[str]]:
         row, name, trial = job
         try:

@@ -90,7 +90,7 @@ def test_without_the_snapshot_check_a_frozen_replacement_leaves_rows_that_it_sho
 
 @pytest.mark.parametrize("off", OFF_ONLY)
 def test_without_the_quarantines_fence_a_late_run_brings_back_mended_rows(trials: Trials, off: bool) -> None:
-    from tests.e2e.chaos.test_at_once import quarantine_after_a_late_run
+    from tests.e2e.chaos.at_once import quarantine_after_a_late_run
 
     mended, after = quarantine_after_a_late_run(trials, changes("quarantine fence", off=off))
     assert (after.quarantine != mended.quarantine) == off
@@ -99,7 +99,7 @@ def test_without_the_quarantines_fence_a_late_run_brings_back_mended_rows(trials
 @pytest.mark.parametrize("off", [False, True], ids=["on", "off"])
 def test_without_the_file_lock_writers_collide(tmp_path: Path, off: bool) -> None:
     """Nothing is lost either way: the log entry is put only if it is absent. The lock spares the second tries."""
-    from tests.e2e.chaos.test_at_once import write_together
+    from tests.e2e.chaos.at_once import write_together
 
     collisions = write_together(tmp_path, writers=4, commits=10, changes=changes("file lock", off=off))
     assert (collisions > 0) == off
