@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import types as st
 
 from batch_processing.delta_lake.engine_errors import engine_failures
+from batch_processing.delta_lake.footers import drop_bounds_of_nan
 from batch_processing.delta_lake.log import committed_paths
 from batch_processing.delta_lake.partitions import (
     check_partition_types,
@@ -212,6 +213,9 @@ def _collect(
     _name_for_good(place, partition_by, types)
     files = []
     paths = _data_files(place)
+    if any(kind in ("float", "double") or not isinstance(kind, str) for kind in types.values()):
+        for path in paths:
+            drop_bounds_of_nan(path)
     digests = file_digests(paths)
     for path in paths:
         stats = file_statistics(path, types)

