@@ -68,7 +68,10 @@ def check_command(request: CheckRequest) -> int:
     Raises:
         BatchError: wrong use, or data that cannot be read.
     """
+    from batch_processing.quality.gate import exact_threshold
+
     # What is wrong with the call is told before the engine starts.
+    exact_threshold(request.threshold)
     place = find_data(request.data)
     suite, checks = _rules(request.suite, request.checks)
     if request.data_docs is not None:
@@ -86,14 +89,19 @@ def check_command(request: CheckRequest) -> int:
 
 
 def verdict_object(verdict: Verdict) -> dict[str, Any]:
-    """The object of `check --json`."""
+    """The object of `check --json`; where a rule could not judge, nothing is known of score and valid rows."""
     rows = verdict.results[0]
+    judged = rows.outcome is not Outcome.ERROR
     return {
         "outcome": verdict.outcome.value,
         "exit_code": verdict.exit_code,
-        "score": rows.score,
+        "score": rows.score if judged else None,
         "threshold": rows.threshold,
-        "rows": {"looked_at": rows.rows, "valid": rows.valid, "bad": rows.quarantined},
+        "rows": {
+            "looked_at": rows.rows,
+            "valid": rows.valid if judged else None,
+            "bad": rows.quarantined if judged else None,
+        },
         "message": "; ".join(result.message for result in verdict.results if result.message),
         "suite": {"name": rows.suite, "fingerprint": rows.fingerprint},
         "rules": [_rule_object(rule) for result in verdict.results for rule in result.rules],
@@ -165,10 +173,13 @@ def _print(console: Console, request: CheckRequest, verdict: Verdict, written: S
     rows, style = verdict.results[0], STYLES[verdict.outcome]
     console.print(f"[bold {style}]{MARKS[verdict.outcome]} {words(verdict.outcome)}[/]  ", end="")
     console.print(f"{request.data} against suite {rows.suite}", markup=False, soft_wrap=True)
-    console.print(
-        f"  {number(rows.valid)} of {number(rows.rows)} rows valid, score {percent(rows.score)}, "
-        f"threshold {percent(rows.threshold)}\n"
-    )
+    if rows.outcome is Outcome.ERROR:
+        console.print(f"  {number(rows.rows)} rows, not all of them judged: no score\n")
+    else:
+        console.print(
+            f"  {number(rows.valid)} of {number(rows.rows)} rows valid, score {percent(rows.score)}, "
+            f"threshold {percent(rows.threshold)}\n"
+        )
     lines = Table("  Rule", "Severity", "Failing", "Rows", "", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     lines.columns[2].justify = lines.columns[3].justify = "right"
     for rule in (rule for result in verdict.results for rule in result.rules):

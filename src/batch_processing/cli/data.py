@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ _SUFFIXES: tuple[tuple[str, Format], ...] = (
     (".parquet", "parquet"),
     (".csv", "csv"),
     (".csv.gz", "csv"),
+    (".tsv", "csv"),
+    (".tsv.gz", "csv"),
     (".jsonl", "jsonl"),
     (".jsonl.gz", "jsonl"),
     (".ndjson", "jsonl"),
@@ -27,9 +30,7 @@ _SUFFIXES: tuple[tuple[str, Format], ...] = (
     (".json", "jsonl"),
     (".json.gz", "jsonl"),
 )
-_KNOWN = (
-    "Parquet (.parquet), CSV (.csv, .csv.gz), JSON lines (.jsonl, .ndjson, .json, also .gz), or a Delta table's folder"
-)
+_KNOWN = "Parquet (.parquet), CSV (.csv, .tsv), JSON lines (.jsonl, .ndjson, .json), text as .gz too, a Delta table"
 _NAMED = 5
 
 
@@ -38,7 +39,7 @@ class DataPlace:
     """Data that is there.
 
     Attributes:
-        path: the file or folder.
+        path: the file, folder or pattern.
         format: what it holds.
         files: the data files, sorted; empty for a Delta table, whose log names them.
     """
@@ -56,8 +57,11 @@ class DataPlace:
 def find_data(path: Path) -> DataPlace:
     """Says what is at a path: by its suffix, by the files in a folder (hidden ones left out), or a Delta table.
 
+    A path that is not there and has `*`, `?` or `[` is a pattern.
+
     Raises:
-        UsageError: nothing there, a folder without data files or with several formats, or an unknown format.
+        UsageError: nothing there, a folder without data files or with several formats, an unknown format, or a part of
+            a Delta table.
     """
     if (path / "_delta_log").is_dir():
         return DataPlace(path, "delta")
@@ -66,7 +70,8 @@ def find_data(path: Path) -> DataPlace:
     elif path.exists():
         files = (path,)
     else:
-        raise UsageError("there is no such data", where=str(path.absolute()), fix="name a local file or folder")
+        files = _matching(path)
+    _refuse_within_table(path if path.exists() else files[0])
     formats = {_format(file) for file in files}
     if len(formats) == 1 and (found := formats.pop()) is not None:
         return DataPlace(path, found, files)
@@ -75,8 +80,32 @@ def find_data(path: Path) -> DataPlace:
         "the folder holds no data files" if not files else "the format of the data is not clear",
         where=str(path),
         found=names or "nothing",
-        fix=f"give one of: {_KNOWN}" + ("; a folder holds files of one format" if path.is_dir() else ""),
+        fix=f"give one of: {_KNOWN}" + ("" if path.is_file() else "; data in several files is of one format"),
     )
+
+
+def _matching(pattern: Path) -> tuple[Path, ...]:
+    is_pattern = bool(set(str(pattern)) & set("*?["))
+    top = Path(pattern.anchor)
+    if is_pattern and (files := tuple(sorted(p for p in top.glob(str(pattern.relative_to(top))) if p.is_file()))):
+        return files
+    raise UsageError(
+        "no file matches" if is_pattern else "there is no such data",
+        where=str(pattern.absolute()),
+        fix="name a local file or folder, or a pattern in quotes",
+    )
+
+
+def _refuse_within_table(path: Path) -> None:
+    """A table's files are not its rows: some were replaced, and some are not published."""
+    tables = [parent for parent in path.resolve().parents if (parent / "_delta_log").is_dir()]
+    if tables:
+        raise UsageError(
+            "this is a part of a Delta table, whose log says which rows it has",
+            where=str(path),
+            found=f"the table {tables[0]}",
+            fix="give the table's folder",
+        )
 
 
 @contextmanager
@@ -103,9 +132,12 @@ def _readable(place: DataPlace, folder: Path) -> Path:
         from batch_processing.sources.undeclared import land_undeclared
 
         return land_undeclared(place.files, format=place.format, folder=folder)
-    if empty := next((file for file in place.files if file.stat().st_size == 0), None):
-        raise SourceUnreadable("the file is empty", where=str(empty), fix="give a file with data")
-    link = folder / ("data.parquet" if place.path.is_file() else "data")
+    if place.format == "parquet":
+        from batch_processing.sources.odd_parquet import land_parquet
+
+        top = place.path if place.path.is_dir() else Path(os.path.commonpath([file.parent for file in place.files]))
+        return land_parquet(place.files, top=top, folder=folder / "data")
+    link = folder / "data"
     link.symlink_to(place.path.resolve())
     return link
 

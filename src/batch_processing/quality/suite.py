@@ -94,7 +94,7 @@ def load_suite(name_or_path: str, *, suites_dir: Path) -> Suite:
     """
     path = _find(name_or_path, suites_dir)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_duplicates)
+        data = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_no_duplicates)
     except (OSError, ValueError) as error:
         raise SuiteError(
             "the suite cannot be read as JSON", where=str(path), found=str(error), fix="correct the file"

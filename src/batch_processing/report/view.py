@@ -168,7 +168,7 @@ def dataset_view(quality: QualityResult, *, has_score: bool = True) -> DatasetVi
         rules=tuple(sorted(rules, key=lambda view: (not view.over_limit, _rule_order(view.rule)))),
         scale=scale,
         tolerance=round(100 * allowed / scale, 2) if allowed > 0 else None,
-        has_score=has_score,
+        has_score=has_score and quality.outcome is not Outcome.ERROR,
         limits=_limits_of(quality, "score"),
     )
 

@@ -172,7 +172,7 @@ def _parse_typed(data: bytes, reading: _Reading, ragged: list[tuple[int, str]]) 
                 return None
             continue
         reading.instants.sort(key=lambda form: form != instants)
-        return _as_declared(table, reading) if _all_finite(table) else None
+        return _as_declared(table, reading) if _all_finite(table) and _decimals_fit(table) else None
     return None
 
 
@@ -188,6 +188,17 @@ def _as_declared(table: pa.Table, reading: _Reading) -> pa.Table:
 def _all_finite(table: pa.Table) -> bool:
     floats = (c for c in table.columns if pa.types.is_floating(c.type))
     return all(pc.all(pc.is_finite(column), skip_nulls=True, min_count=0).as_py() for column in floats)
+
+
+def _decimals_fit(table: pa.Table) -> bool:
+    """Whether the decimals have no more digits than declared: pyarrow does not look where a text has fewer decimals."""
+    try:
+        for column in table.columns:
+            if pa.types.is_decimal(column.type):
+                column.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _parse_lenient(

@@ -62,7 +62,7 @@ def open_bytes(path: str) -> Iterator[ByteSource]:
 
 
 def check_text(start: bytes, path: str) -> None:
-    """Refuses bytes that are no UTF-8 text: another file format, or UTF-16.
+    """Refuses bytes that are no UTF-8 text of lines: another file format, UTF-16, or lines of old Macs.
 
     Raises:
         SourceUnreadable: with what was found.
@@ -78,6 +78,13 @@ def check_text(start: bytes, path: str) -> None:
     if start.startswith(_UTF16):
         raise SourceUnreadable(
             "an input file is not UTF-8", where=path, found="a UTF-16 byte order mark", fix="deliver it as UTF-8"
+        )
+    if b"\r" in start and b"\n" not in start:
+        raise SourceUnreadable(
+            "an input file's lines do not end as lines do today",
+            where=path,
+            found="carriage returns, and no line feed",
+            fix="deliver it with line feeds, as `tr '\\r' '\\n'` makes them",
         )
 
 

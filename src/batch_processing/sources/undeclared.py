@@ -122,7 +122,7 @@ def _header(file: Path) -> tuple[str, tuple[str, ...]]:
         raise SourceUnreadable("the file is not UTF-8 text", where=str(file), fix="give it as UTF-8") from error
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(_DELIMITERS, key=first.count)
-    names = tuple(next(csv.reader(io.StringIO(text), delimiter=delimiter), []))
+    names = tuple(next(csv.reader(io.StringIO(text, newline=None), delimiter=delimiter), []))
     lowered = [name.lower() for name in names]
     if not names or not all(name.strip() for name in names) or len(set(lowered)) != len(lowered):
         raise SourceUnreadable(

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,13 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from batch_processing.cli.main import run_cli
 from batch_processing.quality.suite import load_suite
 from batch_processing.results import Severity
+from tests.integration.cli.conftest import NOT_NULL, POSITIVE, Command
 
-Command = Callable[..., tuple[int, str, str]]
-NOT_NULL = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "id"}}
-POSITIVE = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "amount", "min_value": 0}}
 CHECKS = """
 from pyspark.sql import functions as sf
 from batch_processing.quality import row_check, table_check
@@ -37,22 +33,6 @@ def is_large(df):
 def breaks(df):
     raise KeyError("gone")
 """
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs batchctl in a folder with the suite `orders`; gives exit code, output and error output."""
-    suites = tmp_path / "gx" / "expectations"
-    suites.mkdir(parents=True)
-    (suites / "orders.json").write_text(json.dumps({"name": "orders", "expectations": [NOT_NULL, POSITIVE]}))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = run_cli(arguments)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def orders(rows: int = 100, *, bad: int = 0) -> pa.Table:

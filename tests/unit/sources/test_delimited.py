@@ -290,6 +290,7 @@ TYPED_TEXT = st.text(alphabet="0123456789+-.eETZ: nainftrueXx_", max_size=12) | 
 )
 
 
+@example(text="1000000", declared="decimal(8,2)")
 @settings(deadline=None, max_examples=400)
 @given(
     text=TYPED_TEXT,
