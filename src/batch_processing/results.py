@@ -287,6 +287,19 @@ class Published:
 
 
 @dataclass(frozen=True)
+class LaterWrites:
+    """What pipelines wrote to a table after a publish of theirs; compaction and other tools' writes are not among it.
+
+    Attributes:
+        slices: slice start and generation of each later publish, in the table's order.
+        replaced: those of the publish's `files` whose partition a later publish replaced whole.
+    """
+
+    slices: tuple[tuple[datetime, int], ...] = ()
+    replaced: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Loaded:
     """What the warehouse holds for a slice after the load.
 

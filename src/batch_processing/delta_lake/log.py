@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,25 @@ class Commit:
     files: tuple[str, ...]
     partitions: tuple[dict[str, str | None], ...]
     metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LoggedCommit:
+    """One commit of whoever wrote it.
+
+    Attributes:
+        version: the table's version that it made.
+        operation: what its writer calls it, as `DELETE`; "" where it does not say.
+        metadata: what this package put into it; empty for commits of others.
+        adds: `add` actions by path relative to the root.
+        removes: `remove` actions likewise.
+    """
+
+    version: int
+    operation: str
+    metadata: dict[str, Any]
+    adds: dict[str, dict[str, Any]]
+    removes: dict[str, dict[str, Any]]
 
 
 def open_table(root: Path) -> DeltaTable | None:
@@ -145,6 +164,33 @@ def untouched_partitions(
             if file and file.get("dataChange", True):
                 written.discard(tuple((file.get("partitionValues") or {}).get(c) or None for c in columns))
     return written
+
+
+def read_commits(root: Path, *, first: int, last: int) -> Iterator[LoggedCommit]:
+    """The commits `first` to `last`, in order.
+
+    Raises:
+        TableError: one of them is not there, or cannot be read.
+        StorageError: the log cannot be read.
+    """
+    for version in range(first, last + 1):
+        data = _commit_bytes(root, version)
+        if data is None:
+            raise TableError(
+                "the table's log lacks a commit between two that it has",
+                where=str(commit_path(root, version)),
+                found=f"looked for versions {first} to {last}",
+                fix="restore it",
+            )
+        actions = _actions(data, version, root)
+        info: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+        yield LoggedCommit(
+            version=version,
+            operation=str(info.get("operation") or ""),
+            metadata=own_metadata(info),
+            adds={unquote(a["add"]["path"]): a["add"] for a in actions if "add" in a},
+            removes={unquote(a["remove"]["path"]): a["remove"] for a in actions if "remove" in a},
+        )
 
 
 def commit_path(root: Path, version: int) -> Path:

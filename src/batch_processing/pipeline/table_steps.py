@@ -117,6 +117,7 @@ def publish(ctx: RunContext) -> dict[str, Any]:
 
 def load_warehouse(ctx: RunContext) -> dict[str, Any]:
     """Loads exactly the published files, in one transaction with the ledger row."""
+    from batch_processing.delta_lake.later import later_writes
     from batch_processing.delta_lake.schema import table_schema_json
     from batch_processing.warehouse.load import load
 
@@ -134,6 +135,7 @@ def load_warehouse(ctx: RunContext) -> dict[str, Any]:
         pipeline=ctx.spec.pipeline,
         slice=ctx.slice,
         generation=ctx.generation,
+        later=lambda version: later_writes(published, until=version),
     )
     newer = loaded.generation is not None and loaded.generation > ctx.generation
     if _rows_known(published) and not newer:

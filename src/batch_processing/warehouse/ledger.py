@@ -26,7 +26,7 @@ class LedgerRow:
         rows: how many rows the load put in.
         counted: rows of this slice and generation that the table holds now; later slices may have replaced some.
         contents: what they are of, as `digests.contents_of`; "" where an older release loaded them.
-        later: loads of the table that came after it, or are of a later version.
+        later: loads of the table that may have replaced rows of it: of a later version, or of another Delta table.
     """
 
     generation: int
