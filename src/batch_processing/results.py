@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -292,11 +293,11 @@ class LaterWrites:
 
     Attributes:
         slices: slice start and generation of each later publish, in the table's order.
-        replaced: those of the publish's `files` whose partition a later publish replaced whole.
+        replaced: those of the publish's `files` whose partition a later publish replaced whole, with their rows.
     """
 
     slices: tuple[tuple[datetime, int], ...] = ()
-    replaced: frozenset[str] = frozenset()
+    replaced: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

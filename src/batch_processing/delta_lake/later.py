@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from batch_processing.delta_lake.log import LoggedCommit, read_commits
+from batch_processing.delta_lake.log import LoggedCommit, added_rows, read_commits
 from batch_processing.results import LaterWrites, Published
 from batch_processing.storage import local_path
 
@@ -24,7 +24,7 @@ def later_writes(published: Published, *, until: int) -> LaterWrites:
     """
     root = local_path(published.table)
     commits = list(read_commits(root, first=published.version, last=until))
-    homes = {str(root / path): _partition(add) for path, add in commits[0].adds.items()} if commits else {}
+    added = {str(root / path): add for path, add in commits[0].adds.items()} if commits else {}
     slices: list[tuple[datetime, int]] = []
     touched: set[_Partition] = set()
     for commit in commits[1:]:
@@ -34,7 +34,7 @@ def later_writes(published: Published, *, until: int) -> LaterWrites:
         if facts.get("mode") in _WHOLE_PARTITIONS:
             touched |= _touched(commit)
     wanted = set(published.files)
-    replaced = frozenset(path for path, home in homes.items() if path in wanted and home in touched)
+    replaced = {path: added_rows(add) for path, add in added.items() if path in wanted and _partition(add) in touched}
     return LaterWrites(tuple(slices), replaced)
 
 

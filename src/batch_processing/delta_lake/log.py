@@ -193,6 +193,12 @@ def read_commits(root: Path, *, first: int, last: int) -> Iterator[LoggedCommit]
         )
 
 
+def added_rows(add: Mapping[str, Any]) -> int:
+    """Rows of a file by the word of the log, those left out that a deletion vector marks; 0 where it does not say."""
+    counted = int(json.loads(add.get("stats") or "{}").get("numRecords", 0))
+    return counted - int((add.get("deletionVector") or {}).get("cardinality", 0))
+
+
 def commit_path(root: Path, version: int) -> Path:
     """Where the log keeps a version's commit."""
     return root / "_delta_log" / f"{version:020d}.json"

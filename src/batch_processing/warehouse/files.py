@@ -41,20 +41,6 @@ class DataFile:
     partition: Mapping[str, pa.Scalar] = field(default_factory=dict)
     rows: int | None = None
 
-    @property
-    def counted(self) -> int:
-        """Its records, by its footer where the log does not say.
-
-        Raises:
-            StorageError: the file cannot be read.
-        """
-        if self.rows is not None:
-            return self.rows
-        try:
-            return int(pq.read_metadata(self.path).num_rows)
-        except (OSError, pa.ArrowException) as error:
-            raise _gone(self.path, error) from error
-
 
 @dataclass(frozen=True)
 class PublishedFiles:

@@ -51,5 +51,4 @@ class Job:
     @property
     def rows(self) -> int:
         """Rows that the load brings: the published ones, but for those that a later load replaced."""
-        gone = [file for file in self.files.files if file.path in self.overridden.replaced]
-        return self.published.rows - sum(file.counted for file in gone)
+        return self.published.rows - sum(self.overridden.replaced.values())

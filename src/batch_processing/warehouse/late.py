@@ -45,7 +45,7 @@ def beside_later(job: Job, session: Session) -> Job:
         return job
     found = job.later(latest)
     # Partitions are no unit of a merge: a row stays wherever its key is.
-    return replace(job, overridden=replace(found, replaced=frozenset()) if job.target.mode == "merge" else found)
+    return replace(job, overridden=replace(found, replaced={}) if job.target.mode == "merge" else found)
 
 
 def tell_overridden(job: Job) -> None:

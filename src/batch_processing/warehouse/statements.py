@@ -48,6 +48,15 @@ def select_latest_version(ledger: TableName) -> str:
     return f'SELECT max("table_version") FROM {ledger.sql} WHERE "table" = $1 AND "table_id" = $2'  # noqa: S608 - quoted names
 
 
+def select_loads(ledger: TableName) -> str:
+    """Pipeline, slice (seconds since the epoch), generation, table version and table id of each load of $1 table."""
+    start = 'CAST(extract(epoch FROM "slice") AS bigint)'
+    return (
+        f'SELECT "pipeline", {start}, "generation", "table_version", "table_id" FROM {ledger.sql} '  # noqa: S608 - quoted names
+        'WHERE "table" = $1'
+    )
+
+
 def delete_entries(ledger: TableName) -> str:
     """Removes what the ledger says of $1 table: for a table that is made anew."""
     return f'DELETE FROM {ledger.sql} WHERE "table" = $1'  # noqa: S608 - quoted names
@@ -64,11 +73,12 @@ def select_others(ledger: TableName) -> str:
 def count_later(ledger: TableName) -> str:
     """Counts the loads of the table that may have replaced rows of that of $1, $2, $3.
 
-    Of the same Delta table those of a later version; of another one, those that came after.
+    Of the same Delta table those of a later version; of another one, those that came after, which are also counted apart.
     """
     keys = " AND ".join(f"mine.{quoted(name)} = ${number}" for number, name in enumerate(LEDGER_KEY, 1))
     return (
-        f'SELECT count(*) FROM {ledger.sql} other JOIN {ledger.sql} mine ON other."table" = mine."table" '  # noqa: S608 - quoted names
+        'SELECT count(*), count(*) FILTER (WHERE other."table_id" <> mine."table_id") '
+        f'FROM {ledger.sql} other JOIN {ledger.sql} mine ON other."table" = mine."table" '  # noqa: S608 - quoted names
         f'AND (other."pipeline" <> mine."pipeline" OR other."slice" <> mine."slice") WHERE {keys} '
         'AND CASE WHEN other."table_id" = mine."table_id" THEN other."table_version" > mine."table_version" '
         'ELSE other."loaded_at" >= mine."loaded_at" END'
@@ -129,6 +139,11 @@ def count_all(table: TableName) -> str:
 def count_slice(table: TableName) -> str:
     """Rows of slice $1 and generation $2."""
     return f"SELECT count(*) FROM {table.sql} WHERE {_SLICE} = $1 AND {_GENERATION} = $2"  # noqa: S608 - quoted names
+
+
+def count_others(table: TableName) -> str:
+    """Rows of other slices than $1."""
+    return f"SELECT count(*) FROM {table.sql} WHERE {_SLICE} <> $1"  # noqa: S608 - quoted names
 
 
 def select_slice(table: TableName, expressions: Mapping[str, str]) -> str:
