@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from batch_processing.delta_lake.log import LoggedCommit, added_rows, read_commits
+from batch_processing.delta_lake.log import LoggedCommit, Partition, added_rows, partition_of, read_commits
 from batch_processing.results import LaterWrites, Published
 from batch_processing.storage import local_path
 
 _WHOLE_PARTITIONS = ("replace_partitions", "overwrite")
 """Modes whose commits replace each partition that they touch."""
-
-_Partition = frozenset[tuple[str, str | None]]
 
 
 def later_writes(published: Published, *, until: int) -> LaterWrites:
@@ -26,7 +23,7 @@ def later_writes(published: Published, *, until: int) -> LaterWrites:
     commits = list(read_commits(root, first=published.version, last=until))
     added = {str(root / path): add for path, add in commits[0].adds.items()} if commits else {}
     slices: list[tuple[datetime, int]] = []
-    touched: set[_Partition] = set()
+    touched: set[Partition] = set()
     for commit in commits[1:]:
         facts = commit.metadata
         if "slice" in facts and "generation" in facts:
@@ -34,15 +31,10 @@ def later_writes(published: Published, *, until: int) -> LaterWrites:
         if facts.get("mode") in _WHOLE_PARTITIONS:
             touched |= _touched(commit)
     wanted = set(published.files)
-    replaced = {path: added_rows(add) for path, add in added.items() if path in wanted and _partition(add) in touched}
+    replaced = {path: added_rows(add) for path, add in added.items() if path in wanted and partition_of(add) in touched}
     return LaterWrites(tuple(slices), replaced)
 
 
-def _touched(commit: LoggedCommit) -> set[_Partition]:
+def _touched(commit: LoggedCommit) -> set[Partition]:
     actions = (*commit.adds.values(), *commit.removes.values())
-    return {_partition(action) for action in actions if action.get("dataChange", True)}
-
-
-def _partition(action: dict[str, Any]) -> _Partition:
-    """The log writes a null as null or as the empty text."""
-    return frozenset((name, value or None) for name, value in (action.get("partitionValues") or {}).items())
+    return {partition_of(action) for action in actions if action.get("dataChange", True)}

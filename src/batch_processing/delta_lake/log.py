@@ -20,6 +20,9 @@ from batch_processing.errors import StorageError, TableError
 METADATA_KEY = "batch_processing"
 """Key of this package's metadata in `commitInfo.userMetadata`, which is a JSON object."""
 
+Partition = frozenset[tuple[str, str | None]]
+"""Partition columns with their values, as the log writes them."""
+
 
 @dataclass(frozen=True)
 class LiveFile:
@@ -191,6 +194,11 @@ def read_commits(root: Path, *, first: int, last: int) -> Iterator[LoggedCommit]
             adds={unquote(a["add"]["path"]): a["add"] for a in actions if "add" in a},
             removes={unquote(a["remove"]["path"]): a["remove"] for a in actions if "remove" in a},
         )
+
+
+def partition_of(action: Mapping[str, Any]) -> Partition:
+    """The partition of an `add` or `remove`; the log writes a null as null or as the empty text."""
+    return frozenset((name, value or None) for name, value in (action.get("partitionValues") or {}).items())
 
 
 def added_rows(add: Mapping[str, Any]) -> int:

@@ -22,6 +22,7 @@ from batch_processing.pipeline.manifests import (
 )
 from batch_processing.pipeline.plan import PlanStep, StepKind
 from batch_processing.pipeline.quality_steps import run_score
+from batch_processing.pipeline.whole import check_whole
 from batch_processing.results import Outcome, Published, Staged
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def publish(ctx: RunContext) -> dict[str, Any]:
         if target.mode != "merge" and not published.already:
             check_published(staged=staged.staged.rows, published=published.rows, table=table)
     if published.already:
+        check_whole(published, ctx.slice)
         staged = _left_over(ctx, staged, published)
     schema = staged.staged.schema_json if staged is not None else ""
     ctx.manifests.write("publish", PublishManifest(token, published, schema))
@@ -126,6 +128,7 @@ def load_warehouse(ctx: RunContext) -> dict[str, Any]:
         return {}
     manifest = ctx.manifests.need("publish", PublishManifest)
     published = manifest.published
+    check_whole(published, ctx.slice)
     loaded = load(
         published,
         connection=ctx.values.connection(warehouse.connection),

@@ -50,6 +50,8 @@ def verify_run(
     if record.table and record.rows.published is not None:
         hop, published = _published(record, record.rows.published)
         hops.append(hop)
+        if published is not None:
+            hops += _in_the_table(record, published)
         if record.warehouse_table and record.rows.loaded is not None:
             hops += _loaded(record, record.rows.loaded, published, spec=spec, values=values)
     return tuple(hops)
@@ -196,6 +198,28 @@ def _published(record: RunRecord, rows: int) -> tuple[Hop, Published | None]:
     if hop.holds and found.rows != rows:
         return Hop(name, into, (("by its metadata", found.rows),), False, hop.note), None
     return hop, found if hop.holds else None
+
+
+def _in_the_table(record: RunRecord, published: Published) -> Iterator[Hop]:
+    """Only where another tool changed the table's rows since."""
+    from batch_processing.delta_lake.remains import remains_of
+
+    remains = remains_of(published)
+    if remains.version < 0:
+        return
+    name, into = "Delta table", (("published", published.rows),)
+    if remains.held is None:
+        note = f"{remains.change} rewrote files that hold the slice's rows among others"
+        yield Hop(name, into, (("looked at", 0),), None, note)
+        return
+    replaced = (("replaced by later publishes", remains.replaced),) if remains.replaced else ()
+    out = (("in the table", remains.held), *replaced)
+    if remains.missing:
+        fix = f"batchctl reprocess --slice {record.key.slice.iso} publishes them again"
+        note = f"{remains.missing:,} rows removed by another tool in {remains.change}; {fix}"
+        yield Hop(name, into, out, False, note)
+    else:
+        yield Hop(name, into, out, None, f"rows changed by another tool in {remains.change}")
 
 
 def _loaded(

@@ -73,12 +73,12 @@ def select_others(ledger: TableName) -> str:
 def count_later(ledger: TableName) -> str:
     """Counts the loads of the table that may have replaced rows of that of $1, $2, $3.
 
-    Of the same Delta table those of a later version; of another one, those that came after, which are also counted apart.
+    Of the same Delta table those of a later version; of another one, those that came after: also counted apart.
     """
     keys = " AND ".join(f"mine.{quoted(name)} = ${number}" for number, name in enumerate(LEDGER_KEY, 1))
     return (
-        'SELECT count(*), count(*) FILTER (WHERE other."table_id" <> mine."table_id") '
-        f'FROM {ledger.sql} other JOIN {ledger.sql} mine ON other."table" = mine."table" '  # noqa: S608 - quoted names
+        'SELECT count(*), count(*) FILTER (WHERE other."table_id" <> mine."table_id") '  # noqa: S608 - quoted names
+        f'FROM {ledger.sql} other JOIN {ledger.sql} mine ON other."table" = mine."table" '
         f'AND (other."pipeline" <> mine."pipeline" OR other."slice" <> mine."slice") WHERE {keys} '
         'AND CASE WHEN other."table_id" = mine."table_id" THEN other."table_version" > mine."table_version" '
         'ELSE other."loaded_at" >= mine."loaded_at" END'
