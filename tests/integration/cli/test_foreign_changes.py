@@ -1,4 +1,4 @@
-"""Another tool changes rows that a slice published: told by `ledger`, not passed over by `run`, made good by `reprocess`."""
+"""Rows of a published slice that another tool changes: `ledger` tells, `run` refuses, `reprocess` makes good."""
 
 import json
 from collections.abc import Callable
