@@ -145,7 +145,7 @@ def _skipped(
             "no slice in that time is over yet",
             where=f"schedule {loaded.spec.schedule or 'none: one slice per UTC day'}",
             found=f"{request.first} to {request.last}",
-            fix="give an earlier time; one slice before its end is run by: batchctl run --slice",
+            fix="give an earlier time; the slice that goes on now is run by: batchctl run --slice",
         )
     loads = cache(lambda: _loads(loaded, values))
     with ControlStore.open(loaded.project.control_url) as control:
