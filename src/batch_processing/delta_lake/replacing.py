@@ -72,7 +72,7 @@ def _check_columns(replace: Sequence[Mapping[str, str | None]], staged: Staged) 
 def _check_apart(mixed: Sequence[str], staged: Staged) -> None:
     if mixed:
         raise TableError(
-            "files of the earlier generation were rewritten with those of others, so its rows cannot be told from others",
+            "files of the earlier generation were rewritten with others, so its rows cannot be told from others",
             where=staged.table,
             found=f"{len(mixed)} files may hold rows of several slices, as {mixed[0]}",
             fix=_REBUILD,

@@ -213,6 +213,9 @@ def _check_types(job: Job, session: Session, existing: Mapping[str, str]) -> Non
 
 
 def _index_columns(job: Job) -> list[Column]:
+    """What the rows to be replaced are found by; of a table that is replaced whole, nothing."""
+    if job.target.mode == "overwrite":
+        return []
     partition_by = job.target.partition_by if job.target.mode == "replace_partitions" else ()
     return [OWN_COLUMNS[0], *(column for column in job.columns if column.name in partition_by)]
 
