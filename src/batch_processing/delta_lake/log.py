@@ -126,10 +126,15 @@ def _bounds(actions: pa.Table) -> list[dict[str, Any]]:
     ] or [{} for _ in range(actions.num_rows)]
 
 
+def live_paths(table: DeltaTable) -> set[str]:
+    """Paths of the data files of the opened version, relative to the root."""
+    return {unquote(path) for path in pa.table(table.get_add_actions())["path"].to_pylist()}
+
+
 def committed_paths(root: Path) -> set[str]:
     """Paths, relative to the root, of the data files of the table's newest version."""
     table = open_table(root)
-    return {f.path for f in live_files(table)} if table else set()
+    return live_paths(table) if table else set()
 
 
 def recorded_generation(table: DeltaTable, app_id: str) -> int | None:

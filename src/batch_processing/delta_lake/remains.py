@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deltalake import DeltaTable
 
-from batch_processing.delta_lake.log import LoggedCommit, added_rows, live_files, open_table, partition_of, read_commits
+from batch_processing.delta_lake.log import LoggedCommit, added_rows, live_paths, open_table, partition_of, read_commits
 from batch_processing.results import Published
 from batch_processing.storage import local_path
 
@@ -88,7 +88,7 @@ def what_remains(table: DeltaTable, root: Path, *, version: int, files: Sequence
     added = {path: added_rows(add) for path, add in next(commits).adds.items() if path in wanted}
     rows = sum(added.values())
     marked = "deletionVectors" in (table.protocol().reader_features or ())
-    if not marked and wanted <= {file.path for file in live_files(table)}:
+    if not marked and wanted <= live_paths(table):
         return Remains(rows, rows, files=tuple(files))
     walk = _Walk(added)
     for commit in commits:
