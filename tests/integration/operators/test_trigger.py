@@ -52,7 +52,9 @@ print(json.dumps({{"event": event.payload, "longest": longest, "took": ticks[-1]
 """
 
 
-def _event(folder: Path, *, ready: str = "stable", patience: float = 20, writing: str = "pass", first_look: float = 0) -> dict[str, Any]:
+def _event(
+    folder: Path, *, ready: str = "stable", patience: float = 20, writing: str = "pass", first_look: float = 0
+) -> dict[str, Any]:
     body = textwrap.indent(writing, "    ")
     code = PROBE.format(folder=str(folder), ready=ready, patience=patience, writing=body, first_look=first_look)
     found: dict[str, Any] = json.loads(run_python(code, home=folder / "airflow").splitlines()[-1])
