@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -284,6 +285,19 @@ class Published:
     run_id: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     digests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LaterWrites:
+    """What pipelines wrote to a table after a publish of theirs; compaction and other tools' writes are not among it.
+
+    Attributes:
+        slices: slice start and generation of each later publish, in the table's order.
+        replaced: those of the publish's `files` whose partition a later publish replaced whole, with their rows.
+    """
+
+    slices: tuple[tuple[datetime, int], ...] = ()
+    replaced: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -28,6 +29,9 @@ from batch_processing.results import Outcome, Slice
 from batch_processing.settings.loading import LoadedPipeline, load_pipeline
 from batch_processing.settings.slices import slices_within
 from batch_processing.settings.values import Values
+
+if TYPE_CHECKING:
+    from batch_processing.warehouse.ledger import Loads
 
 PUBLISHED, NOT_OVER, NOT_RUN = "PUBLISHED", "NOT_OVER", "NOT_RUN"
 """Why a slice was not run: it is published, it ends in the future, Ctrl-C came first."""
@@ -141,27 +145,49 @@ def _skipped(
             "no slice in that time is over yet",
             where=f"schedule {loaded.spec.schedule or 'none: one slice per UTC day'}",
             found=f"{request.first} to {request.last}",
-            fix="give an earlier time; one slice before its end is run by: batchctl run --slice",
+            fix="give an earlier time; the slice that goes on now is run by: batchctl run --slice",
         )
+    loads = cache(lambda: _loads(loaded, values))
     with ControlStore.open(loaded.project.control_url) as control:
         for wanted in slices:
-            if wanted not in skipped and _is_done(loaded, wanted, values, control):
+            if wanted not in skipped and _is_done(loaded, wanted, values, control, loads):
                 skipped[wanted] = PUBLISHED
     return skipped
 
 
-def _is_done(loaded: LoadedPipeline, wanted: Slice, values: Values, control: ControlStore) -> bool:
-    """The table holds the slice's generation, and a run of it went through to the end, the warehouse included."""
+def _loads(loaded: LoadedPipeline, values: Values) -> Loads | None:
+    """What the warehouse table holds; None for a pipeline without a warehouse."""
+    from batch_processing.warehouse.ledger import table_loads
+
+    warehouse = loaded.spec.warehouse
+    return table_loads(values.connection(warehouse.connection), table=warehouse.table) if warehouse else None
+
+
+def _is_done(
+    loaded: LoadedPipeline, wanted: Slice, values: Values, control: ControlStore, loads: Callable[[], Loads | None]
+) -> bool:
+    """The table holds the slice's generation, a run of it went through to the end, and the warehouse still has it."""
     from batch_processing.delta_lake.log import open_table, recorded_generation
     from batch_processing.storage import local_path
 
     pipeline = loaded.spec.pipeline
     generation = control.current_generation(pipeline, wanted)
-    if not any(run.outcome.passed for run in control.runs_of_slice(pipeline, wanted, generation)):
+    passed = [run for run in control.runs_of_slice(pipeline, wanted, generation) if run.outcome.passed]
+    if not passed:
         return False
     ctx = look_at(loaded, RunKey(pipeline, wanted, generation, "RUN_ID"), values=values, control=control)
     table = open_table(local_path(ctx.target_table()))
-    return table is not None and recorded_generation(table, ctx.app_id) == generation
+    if table is None or recorded_generation(table, ctx.app_id) != generation:
+        return False
+    held = loads()
+    if held is None:
+        return True
+    table_id = str(table.metadata().id)
+    if held.generations.get((pipeline, wanted.start, table_id), 0) >= generation:
+        return True
+    # A slice that was overwritten before it was loaded has nothing left to load.
+    versions = [run.version for run in passed if run.version is not None]
+    return loaded.spec.target.mode == "overwrite" and any(held.newest.get(table_id, -1) > one for one in versions)
 
 
 def _check(loaded: LoadedPipeline, wanted: Slice, values: Values, request: BackfillRequest) -> None:

@@ -42,7 +42,8 @@ def ledger_command(
         record = control.run(run_id, pipeline=pipeline)
         later = later_runs(record, control)
     spec = _declared(record.key.pipeline, project, needed=verify)
-    hops = hops_of(record, preserved=_preserved(spec))
+    loads = spec is not None and spec.warehouse is not None
+    hops = hops_of(record, preserved=_preserved(spec), loads=loads, later=later)
     verified = _verified(record, later, spec, project, settings) if verify else ()
     broken = [hop for hop in (*hops, *verified) if hop.holds is False]
     code = TECHNICAL if broken else 0

@@ -64,6 +64,21 @@ def chosen_slice(text: str | None, loaded: LoadedPipeline) -> Slice:
     return latest_slice(schedule, datetime.now(UTC)) if text is None else parse_slice(text, schedule)
 
 
+def check_begun(wanted: Slice, schedule: str | None, *, now: datetime) -> None:
+    """Refuses to run a slice of the future: most often a year that is mistyped, and never a slice with all its data.
+
+    Raises:
+        UsageError: it begins after `now`.
+    """
+    if wanted.start > now:
+        raise UsageError(
+            "the slice has not begun yet",
+            where=f"schedule {schedule or 'none: one slice per UTC day'}",
+            found=f"{wanted.iso} to {wanted.end:%Y-%m-%dT%H:%M:%SZ}, now it is {now:%Y-%m-%dT%H:%M:%SZ}",
+            fix=f"look at the year; the last complete slice is {latest_slice(schedule, now).iso}",
+        )
+
+
 def values_for(project: Project, settings: Sequence[str]) -> EnvironmentValues:
     """Variables and connections for a run from the command line."""
     return EnvironmentValues(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
@@ -31,16 +32,39 @@ def progress(plan: Plan, *, plain: bool = False) -> Iterator[Callable[[StepEvent
 
     Args:
         plan: the steps to come.
-        plain: lines also on a terminal, where other lines are written between them.
+        plain: lines also on a terminal, where other lines are written between them: the log's own, waits among them.
     """
     console = Console(stderr=True, highlight=False)
     if plain or not console.is_terminal or console.is_dumb_terminal:
-        yield _Lines(console).listen
+        with nullcontext() if plain else _waits_shown(console):
+            yield _Lines(console).listen
         return
     board = Board(plan)
-    with Live(board, console=console, refresh_per_second=10, transient=True):
+    with Live(board, console=console, refresh_per_second=10, transient=True), _waits_shown(console):
         yield board.listen
     console.print(board.still())
+
+
+class _Waits(logging.Handler):
+    """Shows what a step waits for: log lines with `waiting` in their `extra`. All others go to the log alone."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "waiting", False):
+            self._console.print(record.getMessage(), markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _waits_shown(console: Console) -> Iterator[None]:
+    handler = _Waits(console)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def step_note(summary: dict[str, object]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.console import Console
+
 from batch_processing.cli.running import RunRequest, run_command
 from batch_processing.control.records import RunKey
 from batch_processing.control.store import ControlStore
@@ -27,6 +29,8 @@ def reprocess_command(request: RunRequest) -> int:
 def raised_generation(loaded: LoadedPipeline, wanted: Slice, values: Values, engine: EngineSpec | None) -> int:
     """Raises the generation, once it is known that the run can start and that it could replace what is published.
 
+    Of a slice that was never published the generation stays: that is said, and it is run.
+
     A crash after this leaves a generation that is not published: readers have the old rows, and the next run of the
     slice goes on with the new generation.
 
@@ -38,5 +42,18 @@ def raised_generation(loaded: LoadedPipeline, wanted: Slice, values: Values, eng
         key = RunKey(pipeline, wanted, control.current_generation(pipeline, wanted), "RUN_ID")
         ctx = look_at(loaded, key, values=values, control=control, engine=engine)
         check_can_start(ctx)
+        published = published_generation(ctx)
+        if not published:
+            _say_first(ctx.target_table(), wanted)
+            return key.generation
         check_can_replace(ctx)
-        return control.raise_generation(pipeline, wanted, above=published_generation(ctx))
+        return control.raise_generation(pipeline, wanted, above=published)
+
+
+def _say_first(table: str, wanted: Slice) -> None:
+    Console(stderr=True, highlight=False).print(
+        f"slice {wanted} was never published to {table}: there is nothing to replace, so it is run as by "
+        f"batchctl run --slice {wanted.iso}",
+        markup=False,
+        soft_wrap=True,
+    )

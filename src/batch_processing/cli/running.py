@@ -6,10 +6,11 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from batch_processing.cli.logs import run_log
-from batch_processing.cli.places import chosen_slice, pipeline_file, values_for
+from batch_processing.cli.places import check_begun, chosen_slice, pipeline_file, values_for
 from batch_processing.cli.progress import progress
 from batch_processing.cli.summary import print_summary, run_object
 from batch_processing.control.records import RunKey, RunRecord
@@ -60,6 +61,7 @@ def run_command(request: RunRequest, *, generation: Generation | None = None) ->
     """
     loaded = load_pipeline(pipeline_file(request.pipeline))
     wanted = chosen_slice(request.slice_text, loaded)
+    check_begun(wanted, loaded.spec.schedule, now=datetime.now(UTC))
     engine = chosen_engine(request.engine)
     values = values_for(loaded.project, request.settings)
     number = (generation or _current_generation)(loaded, wanted, values, engine)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from batch_processing.errors import StorageError, TableError
 
 METADATA_KEY = "batch_processing"
 """Key of this package's metadata in `commitInfo.userMetadata`, which is a JSON object."""
+
+Partition = frozenset[tuple[str, str | None]]
+"""Partition columns with their values, as the log writes them."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,25 @@ class Commit:
     files: tuple[str, ...]
     partitions: tuple[dict[str, str | None], ...]
     metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LoggedCommit:
+    """One commit of whoever wrote it.
+
+    Attributes:
+        version: the table's version that it made.
+        operation: what its writer calls it, as `DELETE`; "" where it does not say.
+        metadata: what this package put into it; empty for commits of others.
+        adds: `add` actions by path relative to the root.
+        removes: `remove` actions likewise.
+    """
+
+    version: int
+    operation: str
+    metadata: dict[str, Any]
+    adds: dict[str, dict[str, Any]]
+    removes: dict[str, dict[str, Any]]
 
 
 def open_table(root: Path) -> DeltaTable | None:
@@ -104,10 +126,15 @@ def _bounds(actions: pa.Table) -> list[dict[str, Any]]:
     ] or [{} for _ in range(actions.num_rows)]
 
 
+def live_paths(table: DeltaTable) -> set[str]:
+    """Paths of the data files of the opened version, relative to the root."""
+    return {unquote(path) for path in pa.table(table.get_add_actions())["path"].to_pylist()}
+
+
 def committed_paths(root: Path) -> set[str]:
     """Paths, relative to the root, of the data files of the table's newest version."""
     table = open_table(root)
-    return {f.path for f in live_files(table)} if table else set()
+    return live_paths(table) if table else set()
 
 
 def recorded_generation(table: DeltaTable, app_id: str) -> int | None:
@@ -145,6 +172,44 @@ def untouched_partitions(
             if file and file.get("dataChange", True):
                 written.discard(tuple((file.get("partitionValues") or {}).get(c) or None for c in columns))
     return written
+
+
+def read_commits(root: Path, *, first: int, last: int) -> Iterator[LoggedCommit]:
+    """The commits `first` to `last`, in order.
+
+    Raises:
+        TableError: one of them is not there, or cannot be read.
+        StorageError: the log cannot be read.
+    """
+    for version in range(first, last + 1):
+        data = _commit_bytes(root, version)
+        if data is None:
+            raise TableError(
+                "the table's log lacks a commit between two that it has",
+                where=str(commit_path(root, version)),
+                found=f"looked for versions {first} to {last}",
+                fix="restore it",
+            )
+        actions = _actions(data, version, root)
+        info: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+        yield LoggedCommit(
+            version=version,
+            operation=str(info.get("operation") or ""),
+            metadata=own_metadata(info),
+            adds={unquote(a["add"]["path"]): a["add"] for a in actions if "add" in a},
+            removes={unquote(a["remove"]["path"]): a["remove"] for a in actions if "remove" in a},
+        )
+
+
+def partition_of(action: Mapping[str, Any]) -> Partition:
+    """The partition of an `add` or `remove`; the log writes a null as null or as the empty text."""
+    return frozenset((name, value or None) for name, value in (action.get("partitionValues") or {}).items())
+
+
+def added_rows(add: Mapping[str, Any]) -> int:
+    """Rows of a file by the word of the log, those left out that a deletion vector marks; 0 where it does not say."""
+    counted = int(json.loads(add.get("stats") or "{}").get("numRecords", 0))
+    return counted - int((add.get("deletionVector") or {}).get("cardinality", 0))
 
 
 def commit_path(root: Path, version: int) -> Path:

@@ -22,7 +22,7 @@ from batch_processing.delta_lake.log import LiveFile, live_files, open_table
 from batch_processing.delta_lake.partitions import quoted
 from batch_processing.delta_lake.protocol import check_writable
 from batch_processing.delta_lake.reading import FILE_INDEX, TableReader, table_reader
-from batch_processing.delta_lake.schema import column_types
+from batch_processing.delta_lake.schema import column_types, show_type
 from batch_processing.delta_lake.staging import discard, read_staged, stage
 from batch_processing.errors import DataError, TableError
 from batch_processing.results import Staged
@@ -191,13 +191,20 @@ def _check_columns(staged: Staged, merge: MergeKeys) -> None:
 
 def _check_types(staged: Staged, schema_json: str, merge: MergeKeys) -> None:
     ours, theirs = column_types(staged.schema_json), column_types(schema_json)
-    for column in (*merge.keys, *((merge.sequence_by,) if merge.sequence_by else ())):
-        if ours[column] != theirs.get(column):
-            raise TableError(
-                "a merge column has another type than in the table",
-                where=f"{staged.table}, column {column}",
-                fix="cast it in the transform",
-            )
+    columns = (*merge.keys, *((merge.sequence_by,) if merge.sequence_by else ()))
+    changed = [column for column in columns if ours[column] != theirs.get(column)]
+    if changed:
+        listed = (
+            f"{column} is {show_type(theirs[column]) if column in theirs else 'not'} in the table, "
+            f"{show_type(ours[column])} in the output"
+            for column in changed
+        )
+        raise TableError(
+            "merge columns have other types than in the table",
+            where=staged.table,
+            found="; ".join(listed),
+            fix="cast them in the transform to the table's types, or name a new path in target.table",
+        )
 
 
 def _check_keys(source: DataFrame, merge: MergeKeys, where: str) -> None:

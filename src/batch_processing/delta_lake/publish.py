@@ -28,6 +28,7 @@ from batch_processing.delta_lake.log import (
 )
 from batch_processing.delta_lake.merge import Merged, MergeKeys, plan_merge
 from batch_processing.delta_lake.protocol import check_writable, required_columns
+from batch_processing.delta_lake.remains import what_remains
 from batch_processing.delta_lake.replacing import removals
 from batch_processing.delta_lake.schema import SchemaChange, new_columns
 from batch_processing.delta_lake.staging import check_staged, discard
@@ -246,19 +247,21 @@ def _removed(request: _Request, table: DeltaTable) -> tuple[LiveFile, ...]:
     recorded = recorded_generation(table, request.app_id)
     if request.mode == "append" and recorded is None and not request.replace:
         return ()
-    previous = None
+    previous = remains = None
     untouched: set[tuple[str | None, ...]] = set()
     if recorded is not None:
         previous = find_commit(request.root, app_id=request.app_id, newest=table.version())
     if previous is not None:
         columns = request.staged.partition_by
+        remains = what_remains(table, request.root, version=previous.version, files=previous.files)
         untouched = untouched_partitions(request.root, previous, newest=table.version(), columns=columns)
     return removals(
         live_files(table),
         mode=request.mode,
         staged=request.staged,
         reprocessed=recorded is not None,
-        previous=previous.files if previous else None,
+        previous=remains.files if remains else None,
+        mixed=remains.mixed if remains else (),
         untouched=untouched,
         replace=request.replace,
     )

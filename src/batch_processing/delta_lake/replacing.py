@@ -10,7 +10,7 @@ from batch_processing.delta_lake.log import LiveFile
 from batch_processing.errors import TableError, UsageError
 from batch_processing.results import Staged
 
-_REBUILD = "delete the slice's rows by a predicate and publish under a new app id, or rebuild with mode overwrite"
+_REBUILD = "rebuild the table: name a new path in target.table, and run batchctl backfill over all slices"
 
 
 def removals(
@@ -20,6 +20,7 @@ def removals(
     staged: Staged,
     reprocessed: bool,
     previous: Sequence[str] | None,
+    mixed: Sequence[str] = (),
     untouched: AbstractSet[tuple[str | None, ...]] = frozenset(),
     replace: Sequence[Mapping[str, str | None]] = (),
 ) -> tuple[LiveFile, ...]:
@@ -30,7 +31,8 @@ def removals(
         mode: `merge` is planned elsewhere.
         staged: what is published.
         reprocessed: an earlier generation of this slice is recorded.
-        previous: paths that the earlier generation's commit added; None where the log does not say.
+        previous: live files that hold rows of the earlier generation and no others; None where the log does not say.
+        mixed: live files that hold some among rows of others.
         untouched: partitions that the earlier generation wrote and nobody changed since, compaction aside.
         replace: partitions to replace besides.
 
@@ -49,7 +51,7 @@ def removals(
         )
     earlier = set(previous or ())
     if mode == "append":
-        _check_whole(earlier, live, staged)
+        _check_apart(mixed, staged)
         return tuple(f for f in live if f.path in earlier or _matches(f, replace))
     written = {_key(f.partition_values, staged) for f in staged.files}
     written |= untouched
@@ -67,13 +69,12 @@ def _check_columns(replace: Sequence[Mapping[str, str | None]], staged: Staged) 
             )
 
 
-def _check_whole(earlier: set[str], live: Sequence[LiveFile], staged: Staged) -> None:
-    gone = earlier - {f.path for f in live}
-    if gone:
+def _check_apart(mixed: Sequence[str], staged: Staged) -> None:
+    if mixed:
         raise TableError(
-            "files of the earlier generation were rewritten since, so its rows cannot be told from others",
+            "files of the earlier generation were rewritten with others, so its rows cannot be told from others",
             where=staged.table,
-            found=f"{len(gone)} of {len(earlier)} files are no longer in the table",
+            found=f"{len(mixed)} files may hold rows of several slices, as {mixed[0]}",
             fix=_REBUILD,
         )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from batch_processing.delta_lake.log import find_commit, live_files, open_table, recorded_generation
+from batch_processing.delta_lake.remains import what_remains
 from batch_processing.delta_lake.replacing import removals
 from batch_processing.results import Staged
 from batch_processing.storage import local_path
@@ -36,10 +37,12 @@ def check_replaceable(
     previous = find_commit(root, app_id=app_id, newest=opened.version())
     if mode == "replace_partitions" and tuple(opened.metadata().partition_columns) != partition_by:
         return  # refused by the publish, with both partitionings shown
+    remains = what_remains(opened, root, version=previous.version, files=previous.files) if previous else None
     removals(
         live_files(opened),
         mode=mode,
         staged=Staged(str(root), "", partition_by, (), 0),
         reprocessed=True,
-        previous=previous.files if previous else None,
+        previous=remains.files if remains else None,
+        mixed=remains.mixed if remains else (),
     )

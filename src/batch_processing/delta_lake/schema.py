@@ -78,16 +78,18 @@ def new_columns(staged_json: str, table_json: str, *, change: SchemaChange, wher
         TableError: a difference that `change` does not allow, shown whole.
     """
     staged, table = column_types(staged_json), column_types(table_json)
-    differences = [f"column {n!r} is {_show(staged[n])}, the table has {_show(table[n])}"
+    differences = [f"column {n!r} is {show_type(staged[n])}, the table has {show_type(table[n])}"
                    for n in staged if n in table and _plain(staged[n]) != _plain(table[n])]  # fmt: skip
-    differences += [f"column {n!r} is missing, the table has it as {_show(table[n])}" for n in table if n not in staged]
+    differences += [
+        f"column {n!r} is missing, the table has it as {show_type(table[n])}" for n in table if n not in staged
+    ]
     added = tuple(n for n in staged if n not in table)
     lower = {n.lower() for n in table}
     differences += [
         f"column {n!r} differs from a column of the table only in case" for n in added if n.lower() in lower
     ]
     if change == "strict":
-        differences += [f"column {n!r} ({_show(staged[n])}) is not in the table" for n in added]
+        differences += [f"column {n!r} ({show_type(staged[n])}) is not in the table" for n in added]
     if differences:
         raise TableError(
             "the output's schema differs from the table's",
@@ -153,11 +155,11 @@ def _plain(kind: Any) -> Any:
     return ("map", _plain(kind["keyType"]), _plain(kind["valueType"]))
 
 
-def _show(kind: Any) -> str:
+def show_type(kind: Any) -> str:
     if isinstance(kind, str):
         return kind
     if kind["type"] == "struct":
-        return "struct<" + ",".join(f"{f['name']}:{_show(f['type'])}" for f in kind["fields"]) + ">"
+        return "struct<" + ",".join(f"{f['name']}:{show_type(f['type'])}" for f in kind["fields"]) + ">"
     if kind["type"] == "array":
-        return f"array<{_show(kind['elementType'])}>"
-    return f"map<{_show(kind['keyType'])},{_show(kind['valueType'])}>"
+        return f"array<{show_type(kind['elementType'])}>"
+    return f"map<{show_type(kind['keyType'])},{show_type(kind['valueType'])}>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from batch_processing.control.records import RunRecord, SourceRecord
@@ -41,17 +41,26 @@ def equal(name: str, into: Counts, out: Counts, *, note: str = "") -> Hop:
     return Hop(name, into, out, sum(n for _, n in into) == sum(n for _, n in out), note)
 
 
-def hops_of(record: RunRecord, *, preserved: str | None = None) -> tuple[Hop, ...]:
+def hops_of(
+    record: RunRecord, *, preserved: str | None = None, loads: bool = False, later: Sequence[RunRecord] = ()
+) -> tuple[Hop, ...]:
     """The hops that the run came to, from the control store's record.
 
     Args:
         record: the run.
         preserved: the source whose rows the transform declares to keep, one for one; None where it declares nothing.
+        loads: whether the pipeline is known to load a warehouse, also where no step of the run says so.
+        later: other runs of the slice, which may have done what this one did not come to; newest last.
     """
     quality = {result.dataset: result for result in record.quality}
     hops = [_extract(source) for source in record.sources]
     hops += [_validate(source, quality[source.source]) for source in record.sources if source.source in quality]
-    hops += [*_valid(record), *_transform(record, quality, preserved), *_last_hops(record, quality)]
+    hops += [
+        *_valid(record),
+        *_transform(record, quality, preserved),
+        *_last_hops(record, quality),
+        *_load(record, later, loads),
+    ]
     return tuple(hops)
 
 
@@ -95,8 +104,29 @@ def _last_hops(record: RunRecord, quality: dict[str, QualityResult]) -> Iterator
         yield equal("validate_output", staged, (("judged", judged.rows),))
     if rows.staged is not None and rows.published is not None:
         yield _publish(record, staged, rows.published)
-    if rows.published is not None and rows.loaded is not None:
-        yield equal("load_warehouse", (("published", rows.published),), (("loaded", rows.loaded),))
+
+
+def _load(record: RunRecord, later: Sequence[RunRecord], loads: bool) -> Iterator[Hop]:
+    name, rows, key = "load_warehouse", record.rows, record.key
+    step = next((step for step in record.steps if step.step == name), None)
+    if rows.published is None or (step is None and not loads and rows.loaded is None):
+        return
+    into, none = (("published", rows.published),), (("loaded", 0),)
+    if rows.loaded is not None:
+        yield equal(name, into, (("loaded", rows.loaded),))
+    elif step is not None and step.outcome.passed:
+        return  # a newer generation was there already
+    elif done := [run for run in later if run.rows.loaded is not None or run.key.generation > key.generation]:
+        newer = done[-1].key.generation > key.generation
+        note = (
+            f"generation {done[-1].key.generation} came after it" if newer else f"loaded by run {done[-1].key.run_id}"
+        )
+        yield Hop(name, into, none, None, note)
+    elif record.outcome is Outcome.RUNNING:
+        yield Hop(name, into, none, None, "the run goes on")
+    else:
+        why = step.error.splitlines()[0] if step is not None and step.error else "the run did not come to it"
+        yield Hop(name, into, none, False, f"not loaded; batchctl run --slice {key.slice.iso} loads it: {why}")
 
 
 def _publish(record: RunRecord, staged: Counts, published: int) -> Hop:

@@ -22,6 +22,7 @@ from batch_processing.pipeline.manifests import (
 )
 from batch_processing.pipeline.plan import PlanStep, StepKind
 from batch_processing.pipeline.quality_steps import run_score
+from batch_processing.pipeline.whole import check_whole
 from batch_processing.results import Outcome, Published, Staged
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def publish(ctx: RunContext) -> dict[str, Any]:
         if target.mode != "merge" and not published.already:
             check_published(staged=staged.staged.rows, published=published.rows, table=table)
     if published.already:
+        check_whole(published, ctx.slice)
         staged = _left_over(ctx, staged, published)
     schema = staged.staged.schema_json if staged is not None else ""
     ctx.manifests.write("publish", PublishManifest(token, published, schema))
@@ -117,6 +119,7 @@ def publish(ctx: RunContext) -> dict[str, Any]:
 
 def load_warehouse(ctx: RunContext) -> dict[str, Any]:
     """Loads exactly the published files, in one transaction with the ledger row."""
+    from batch_processing.delta_lake.later import later_writes
     from batch_processing.delta_lake.schema import table_schema_json
     from batch_processing.warehouse.load import load
 
@@ -125,6 +128,7 @@ def load_warehouse(ctx: RunContext) -> dict[str, Any]:
         return {}
     manifest = ctx.manifests.need("publish", PublishManifest)
     published = manifest.published
+    check_whole(published, ctx.slice)
     loaded = load(
         published,
         connection=ctx.values.connection(warehouse.connection),
@@ -134,6 +138,7 @@ def load_warehouse(ctx: RunContext) -> dict[str, Any]:
         pipeline=ctx.spec.pipeline,
         slice=ctx.slice,
         generation=ctx.generation,
+        later=lambda version: later_writes(published, until=version),
     )
     newer = loaded.generation is not None and loaded.generation > ctx.generation
     if _rows_known(published) and not newer:

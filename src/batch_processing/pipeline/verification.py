@@ -50,6 +50,8 @@ def verify_run(
     if record.table and record.rows.published is not None:
         hop, published = _published(record, record.rows.published)
         hops.append(hop)
+        if published is not None:
+            hops += _in_the_table(record, published)
         if record.warehouse_table and record.rows.loaded is not None:
             hops += _loaded(record, record.rows.loaded, published, spec=spec, values=values)
     return tuple(hops)
@@ -198,6 +200,28 @@ def _published(record: RunRecord, rows: int) -> tuple[Hop, Published | None]:
     return hop, found if hop.holds else None
 
 
+def _in_the_table(record: RunRecord, published: Published) -> Iterator[Hop]:
+    """Only where another tool changed the table's rows since."""
+    from batch_processing.delta_lake.remains import remains_of
+
+    remains = remains_of(published)
+    if remains.version < 0:
+        return
+    name, into = "Delta table", (("published", published.rows),)
+    if remains.held is None:
+        note = f"{remains.change} rewrote files that hold the slice's rows among others"
+        yield Hop(name, into, (("looked at", 0),), None, note)
+        return
+    replaced = (("replaced by later publishes", remains.replaced),) if remains.replaced else ()
+    out = (("in the table", remains.held), *replaced)
+    if remains.missing:
+        fix = f"batchctl reprocess --slice {record.key.slice.iso} publishes them again"
+        note = f"{remains.missing:,} rows removed by another tool in {remains.change}; {fix}"
+        yield Hop(name, into, out, False, note)
+    else:
+        yield Hop(name, into, out, None, f"rows changed by another tool in {remains.change}")
+
+
 def _loaded(
     record: RunRecord, rows: int, published: Published | None, *, spec: PipelineSpec | None, values: Values
 ) -> Iterator[Hop]:
@@ -212,7 +236,10 @@ def _loaded(
     connection = values.connection(spec.warehouse.connection)
     found = ledger_row(connection, table=record.warehouse_table, pipeline=key.pipeline, slice=key.slice)
     if found is None:
-        note = f"{record.warehouse_table} has no ledger row of the slice"
+        note = (
+            f"{record.warehouse_table} has no ledger row of the slice: the table or the row was dropped since; "
+            f"batchctl run --slice {key.slice.iso} loads it again"
+        )
         yield equal(name, into, (("in its ledger", 0),), note=note)
         return
     if found.generation != key.generation:
@@ -236,17 +263,20 @@ def _arrived(
 ) -> Hop:
     """The rows that the warehouse has now, by value where the published files are still there, else by number."""
     from batch_processing.delta_lake.schema import table_schema_json
-    from batch_processing.warehouse.ledger import compare_loaded
+    from batch_processing.warehouse.ledger import compare_loaded, rows_of_others
 
     name, into = "warehouse rows", (("loaded", found.rows),)
-    kept = found.later == 0 or spec.target.mode == "append"
+    stay = _rows_that_stay(found, published, spec)
+    again = f"batchctl reprocess --slice {record.key.slice.iso} loads it anew"
     if spec.warehouse is None or published is None or not all(Path(path).is_file() for path in published.files):
-        broken = found.counted > found.rows or (kept and found.counted != found.rows)
+        broken = not stay <= found.counted <= found.rows
         note = "by number alone: the published files are gone"
-        return Hop(name, into, (("in the table", found.counted),), not broken if broken or kept else None, note)
+        holds = not broken if broken or stay == found.rows else None
+        return Hop(name, into, (("in the table", found.counted),), holds, f"{note}; {again}" if broken else note)
+    connection = values.connection(spec.warehouse.connection)
     compared = compare_loaded(
         published,
-        connection=values.connection(spec.warehouse.connection),
+        connection=connection,
         table=record.warehouse_table,
         target=spec.target,
         schema_json=table_schema_json(published.table, published.version),
@@ -255,9 +285,29 @@ def _arrived(
     )
     foreign = (("in no published file", compared.foreign),) if compared.foreign else ()
     out = (("equal in the table", compared.equal), *foreign)
-    words = "not compared: " + ", ".join(compared.left_out) if compared.left_out else "every value agrees"
-    if compared.foreign or (compared.missing and kept):
-        return Hop(name, into, out, False, f"{compared.missing:,} rows missing, {compared.foreign:,} too many")
+    lost = max(0, stay - compared.equal)
+    if compared.missing and spec.target.mode == "merge":
+        # Each key that a later load took has a row of that load.
+        others = rows_of_others(connection, table=record.warehouse_table, slice=record.key.slice)
+        lost = max(lost, compared.missing - others)
+    if compared.foreign:
+        note = f"{compared.missing:,} rows missing, {compared.foreign:,} too many; {again}"
+        return Hop(name, into, out, False, note)
+    if lost:
+        return Hop(name, into, out, False, f"{lost:,} rows missing that no later load replaced; {again}")
     if compared.missing:
         return Hop(name, into, out, None, f"{compared.missing:,} rows replaced by later loads")
+    words = "not compared: " + ", ".join(compared.left_out) if compared.left_out else "every value agrees"
     return Hop(name, into, out, True, words)
+
+
+def _rows_that_stay(found: LedgerRow, published: Published | None, spec: PipelineSpec) -> int:
+    """At least so many of the loaded rows no later load can have replaced."""
+    from batch_processing.delta_lake.later import later_writes
+
+    mode = spec.target.mode
+    if mode == "append" or not found.later:
+        return found.rows
+    if mode != "replace_partitions" or published is None or found.newest <= published.version:
+        return 0
+    return found.rows - sum(later_writes(published, until=found.newest).replaced.values())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import re
 import threading
 import time
 from collections import defaultdict
@@ -18,10 +20,11 @@ from batch_processing.settings.values import Connection
 from batch_processing.storage import local_path
 from batch_processing.warehouse.columns import Column
 from batch_processing.warehouse.names import TableName, quoted, quoted_list
-from batch_processing.warehouse.session import Access, wait_seconds
+from batch_processing.warehouse.session import WAITING, Access, wait_seconds
 
 _LOG = logging.getLogger(__name__)
 _LOOK_AGAIN_SECONDS = 0.2
+_TOLD_AFTER_SECONDS = 1.0
 _READER = "_batch_reader"
 _BATCH_ROWS = 65_536
 _MEMORY_LIMIT = "512MB"
@@ -43,18 +46,25 @@ _TYPES = {
     "timestamp_ntz": "TIMESTAMP",
 }
 _JSON_TYPES = ("JSON", "VARCHAR")
+_MISFITS = (duckdb.CatalogException, duckdb.BinderException, duckdb.ParserException)
+"""Their messages name objects and our own SQL, which has no values in it."""
 _REFUSALS = (
+    *_MISFITS,
     duckdb.ConversionException,
     duckdb.ConstraintException,
-    duckdb.BinderException,
-    duckdb.CatalogException,
-    duckdb.ParserException,
     duckdb.OutOfRangeException,
     duckdb.InvalidInputException,
     duckdb.InvalidTypeException,
     duckdb.PermissionException,
     duckdb.NotImplementedException,
 )
+"""Those that are no misfits quote values of the data."""
+_CONSTRAINT = re.compile(
+    r"NOT NULL constraint failed: \S+|CHECK constraint failed on table \S+"
+    r"|(?:PRIMARY KEY|UNIQUE|FOREIGN KEY)[A-Z ]* constraint|(?:primary key|unique|foreign key) constraint",
+    re.IGNORECASE,
+)
+_HOLDER = re.compile(r"Conflicting lock is held in (.*? \(PID \d+\)(?: by user \S+)?)")
 
 T = TypeVar("T")
 
@@ -66,10 +76,14 @@ class DuckDbSession:
         self._access = access
         self._file = database_file(connection)
         self.location = str(self._file)
-        deadline = time.monotonic() + wait_seconds(connection)
+        self._table = ""
+        seconds = wait_seconds(connection)
+        deadline = time.monotonic() + seconds
         self._lock = _ONE_AT_A_TIME[self._file]
-        if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            raise self._busy()
+        if not self._lock.acquire(timeout=min(seconds, _TOLD_AFTER_SECONDS)):
+            self._tell_wait("another load of this process")
+            if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                raise self._busy("another load of this process")
         try:
             self._db = self._connect(deadline)
         except BaseException:
@@ -93,18 +107,19 @@ class DuckDbSession:
                 found=error.strerror or type(error).__name__,
                 fix="check the connection's path and its rights",
             ) from error
-        told = False
+        tell_at = time.monotonic() + _TOLD_AFTER_SECONDS
         while True:
             try:
                 return duckdb.connect(self.location, read_only=self._access == "read")
             except duckdb.IOException as error:
                 if "lock" not in str(error).lower():
                     raise self._wrapped(error) from error
-                if time.monotonic() > deadline:
-                    raise self._busy() from error
-                if not told:
-                    _LOG.warning("%s is in use by another process: waiting for it", self.location)
-                    told = True
+                now, holder = time.monotonic(), _holder(error)
+                if now > deadline:
+                    raise self._busy(holder) from error
+                if now >= tell_at:
+                    self._tell_wait(holder)
+                    tell_at = math.inf
                 time.sleep(_LOOK_AGAIN_SECONDS)
             except duckdb.Error as error:
                 raise self._wrapped(error) from error
@@ -114,15 +129,27 @@ class DuckDbSession:
         self._db.execute("SET autoload_known_extensions = false")
         self._db.execute("SET TimeZone = 'UTC'")
         self._db.execute("SET enable_progress_bar = false")  # it writes to standard output
-        self._db.execute("SET memory_limit = $1", [str(connection.extra.get("memory_limit", _MEMORY_LIMIT))])
+        self._limit_memory(connection)
         self._db.execute("BEGIN TRANSACTION")
+
+    def _limit_memory(self, connection: Connection) -> None:
+        limit = str(connection.extra.get("memory_limit", _MEMORY_LIMIT))
+        try:
+            self._db.execute("SET memory_limit = $1", [limit])
+        except duckdb.ParserException as error:
+            raise SettingError(
+                "extra.memory_limit is not an amount of memory",
+                where=f"connection {connection.conn_id}",
+                found=f"{limit[:50]!r}: {_first_line(error)}",
+                fix="write a number with its unit, as 512MB or 2GB",
+            ) from error
 
     def name(self, table: TableName) -> TableName:
         return table if table.schema else TableName(table.table, "main")
 
     def lock(self, table: TableName) -> None:
-        """Nothing to do: the file is ours alone."""
-        _LOG.debug("%s is locked with its file", table.sql)
+        """Nothing to wait for: the file is ours alone."""
+        self._table = f"{table.schema}.{table.table}"
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._told(lambda: self._db.execute(sql, list(parameters)).fetchall())
@@ -200,25 +227,46 @@ class DuckDbSession:
             raise self._wrapped(error) from error
 
     def _wrapped(self, error: duckdb.Error) -> WarehouseError:
-        kind = WarehouseRefused if isinstance(error, _REFUSALS) else WarehouseError
-        # DuckDB's messages of these kinds quote values of the data.
-        found = (
-            type(error).__name__ if isinstance(error, _REFUSALS) else f"{type(error).__name__}: {_first_line(error)}"
-        )
-        return kind(
-            "the warehouse refused the load" if kind is WarehouseRefused else "the warehouse did not take part",
-            where=self.location,
-            found=found,
-            fix="nothing was changed; check the file, its disk space and its constraints, then run the step again",
+        where = self.location + (f" table {self._table}" if self._table else "")
+        if isinstance(error, _MISFITS):
+            return WarehouseRefused(
+                "the load does not fit what is in the warehouse",
+                where=where,
+                found=f"{type(error).__name__}: {_first_line(error)}",
+                fix="nothing was changed; see that the name is of a table, not of a view, and that its schema and "
+                "types are there, or load into another table",
+            )
+        if isinstance(error, duckdb.ConstraintException):
+            broken = _CONSTRAINT.search(str(error))
+            return WarehouseRefused(
+                "the warehouse table has a constraint that a row breaks",
+                where=where,
+                found=broken[0].strip(" .") if broken else type(error).__name__,
+                fix="nothing was changed; mend the rows in the transform, or drop the constraint",
+            )
+        refused = isinstance(error, _REFUSALS)
+        return (WarehouseRefused if refused else WarehouseError)(
+            "the warehouse refused the load" if refused else "the warehouse did not take part",
+            where=where,
+            found=type(error).__name__ if refused else f"{type(error).__name__}: {_first_line(error)}",
+            fix="nothing was changed; check the file, its disk space and its columns, then run the step again",
         )
 
-    def _busy(self) -> WarehouseError:
+    def _tell_wait(self, holder: str) -> None:
+        _LOG.warning("waiting for %s, which is held by %s", self.location, holder, extra=WAITING)
+
+    def _busy(self, holder: str) -> WarehouseError:
         return WarehouseError(
-            "the warehouse file is in use by another process",
+            "the warehouse file is in use",
             where=self.location,
-            found="its lock is held",
+            found=f"it is held by {holder}",
             fix="close the program that has the file open (readers too), then run the step again",
         )
+
+
+def _holder(error: duckdb.Error) -> str:
+    match = _HOLDER.search(str(error))
+    return match[1] if match else "another process"
 
 
 def database_file(connection: Connection) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from batch_processing.results import Published, Slice
 from batch_processing.settings.models import TargetSpec
@@ -26,7 +28,8 @@ class LedgerRow:
         rows: how many rows the load put in.
         counted: rows of this slice and generation that the table holds now; later slices may have replaced some.
         contents: what they are of, as `digests.contents_of`; "" where an older release loaded them.
-        later: loads of the table that came after it, or are of a later version.
+        later: loads of the table that may have replaced rows of it: of a later version, or of another Delta table.
+        newest: the newest version of the Delta table that is loaded; -1 where another Delta table was loaded since.
     """
 
     generation: int
@@ -34,6 +37,20 @@ class LedgerRow:
     counted: int
     contents: str = ""
     later: int = 0
+    newest: int = -1
+
+
+@dataclass(frozen=True)
+class Loads:
+    """What `_batch_loads` says of a warehouse table.
+
+    Attributes:
+        generations: pipeline, slice start and Delta table's id -> the generation that is loaded.
+        newest: Delta table's id -> its newest version that is loaded.
+    """
+
+    generations: Mapping[tuple[str, datetime, str], int] = field(default_factory=dict)
+    newest: Mapping[str, int] = field(default_factory=dict)
 
 
 def ledger_row(connection: Connection, *, table: str, pipeline: str, slice: Slice) -> LedgerRow | None:
@@ -56,8 +73,50 @@ def ledger_row(connection: Connection, *, table: str, pipeline: str, slice: Slic
             return None
         generation, rows = int(entry[0][0]), int(entry[0][1])
         counted = session.execute(statements.count_slice(name), [slice.start, generation])
-        later = session.execute(statements.count_later(ledger), [pipeline, parsed.table, slice.start])
-        return LedgerRow(generation, rows, int(counted[0][0]), contents_in(entry[0][3]), int(later[0][0]))
+        (later, others), *_ = session.execute(statements.count_later(ledger), [pipeline, parsed.table, slice.start])
+        newest = session.execute(statements.select_latest_version(ledger), [parsed.table, entry[0][2]])[0][0]
+        return LedgerRow(
+            generation,
+            rows,
+            counted=int(counted[0][0]),
+            contents=contents_in(entry[0][3]),
+            later=int(later),
+            newest=-1 if others else int(newest),
+        )
+
+
+def table_loads(connection: Connection, *, table: str) -> Loads:
+    """What is loaded into a warehouse table; nothing where the warehouse, the table or its ledger is not there.
+
+    Raises:
+        SettingError: a connection of another type, or an incomplete one.
+        WarehouseError: the warehouse does not answer.
+    """
+    if not _is_there(connection):
+        return Loads()
+    parsed = parse_table(table)
+    with closing(open_session(connection, access="read")) as session:
+        name = session.name(parsed)
+        ledger = name.beside(LEDGER_TABLE)
+        if not session.columns(name) or not session.columns(ledger):
+            return Loads()
+        rows = session.execute(statements.select_loads(ledger), [parsed.table])
+    generations: dict[tuple[str, datetime, str], int] = {}
+    newest: dict[str, int] = {}
+    for pipeline, start, generation, version, table_id in rows:
+        generations[pipeline, datetime.fromtimestamp(start, UTC), table_id] = int(generation)
+        newest[table_id] = max(int(version), newest.get(table_id, -1))
+    return Loads(generations, newest)
+
+
+def rows_of_others(connection: Connection, *, table: str, slice: Slice) -> int:
+    """Rows of other slices in a warehouse table, in which `ledger_row` found the slice.
+
+    Raises:
+        WarehouseError: the warehouse does not answer.
+    """
+    with closing(open_session(connection, access="read")) as session:
+        return int(session.execute(statements.count_others(session.name(parse_table(table))), [slice.start])[0][0])
 
 
 def compare_loaded(

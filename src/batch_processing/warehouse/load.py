@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 
 from batch_processing.errors import SettingError
-from batch_processing.results import Loaded, Published, Slice
+from batch_processing.results import LaterWrites, Loaded, Published, Slice
 from batch_processing.settings.models import TargetSpec
 from batch_processing.settings.values import Connection
 from batch_processing.warehouse.columns import read_columns
 from batch_processing.warehouse.files import published_files
+from batch_processing.warehouse.job import Job
+from batch_processing.warehouse.late import beside_later
 from batch_processing.warehouse.names import parse_table
 from batch_processing.warehouse.session import Access, Session
-from batch_processing.warehouse.transaction import Job, check_unchanged, find_loaded, run_load
+from batch_processing.warehouse.transaction import check_unchanged, find_loaded, run_load
 
 
 def load(
@@ -25,11 +28,13 @@ def load(
     pipeline: str,
     slice: Slice,
     generation: int,
+    later: Callable[[int], LaterWrites],
 ) -> Loaded:
     """Loads exactly the published files, in one transaction with the slice's ledger row.
 
     A generation that the ledger holds is left as it is. Rows carry `_slice` (timestamptz) and `_generation`
-    (integer) beside the table's columns.
+    (integer) beside the table's columns. Rows that a newer publish replaced, and whose load came first, are not loaded:
+    they count as loaded, as rows of mode merge do that are older than those of their key.
 
     Args:
         published: the table version; only its `files` are read.
@@ -40,6 +45,7 @@ def load(
         pipeline: with table and slice, the ledger's key.
         slice: the data interval that the rows are of.
         generation: from 1; a higher one replaces what a lower one loaded.
+        later: what publishes after this one wrote, up to a version of the table; asked where a newer version is loaded.
 
     Raises:
         SettingError: a connection of another type, or an incomplete one.
@@ -60,11 +66,15 @@ def load(
         pipeline=pipeline,
         slice=slice,
         generation=generation,
+        later=later,
     )
     with closing(open_session(connection)) as session:
         if done := find_loaded(job, session):
             return done
-    check_unchanged(job)  # reads the files: no transaction waits for that, and within the load it looks at their times
+        known = beside_later(job, session)
+    check_unchanged(
+        known
+    )  # reads the files: no transaction waits for that, and within the load it looks at their times
     with closing(open_session(connection)) as session:
         return run_load(job, session)
 

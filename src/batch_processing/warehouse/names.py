@@ -13,6 +13,7 @@ SLICE_COLUMN = "_slice"
 GENERATION_COLUMN = "_generation"
 LEDGER_TABLE = "_batch_loads"
 INCOMING_TABLE = "_batch_incoming"
+LATER_TABLE = "_batch_later"
 
 
 def quoted(name: str) -> str:
@@ -65,7 +66,7 @@ def parse_table(text: str) -> TableName:
             fix='write table or schema.table; a part with a dot or a quote stands in double quotes, as "a.b"',
         )
     name = TableName(parts[-1], parts[0] if len(parts) == 2 else "")
-    if name.table in (LEDGER_TABLE, INCOMING_TABLE):
+    if name.table in (LEDGER_TABLE, INCOMING_TABLE, LATER_TABLE):
         raise WarehouseRefused(
             "the warehouse table's name is reserved", where="warehouse.table", found=name.table, fix="choose another"
         )

@@ -16,7 +16,7 @@ from batch_processing.errors import SettingError, WarehouseError, WarehouseRefus
 from batch_processing.settings.values import Connection
 from batch_processing.warehouse.columns import Column
 from batch_processing.warehouse.names import TableName, quoted, quoted_list
-from batch_processing.warehouse.session import wait_seconds
+from batch_processing.warehouse.session import WAITING, wait_seconds
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_NAME = 63
@@ -90,7 +90,10 @@ class PostgresSession:
 
     def lock(self, table: TableName) -> None:
         digest = hashlib.sha256(table.sql.encode()).digest()
-        self.execute("SELECT pg_advisory_xact_lock($1)", [int.from_bytes(digest[:8], "big", signed=True)])
+        key = [int.from_bytes(digest[:8], "big", signed=True)]
+        if not self.execute("SELECT pg_try_advisory_xact_lock($1)", key)[0][0]:
+            _LOG.warning("waiting for another load of %s on %s to end", table.sql, self.location, extra=WAITING)
+            self.execute("SELECT pg_advisory_xact_lock($1)", key)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         def run() -> list[tuple[Any, ...]]:
@@ -152,7 +155,8 @@ class PostgresSession:
     def index(self, table: TableName, columns: Sequence[Column], *, keys: Sequence[str]) -> None:
         """A block-range index on what is replaced at once (a few pages, hardly any cost), a B-tree on merge keys."""
         ranged = [column.name for column in columns if column.kind != "boolean" and not column.nested]
-        self.execute(f"CREATE INDEX ON {table.sql} USING brin ({quoted_list(ranged)})")
+        if ranged:
+            self.execute(f"CREATE INDEX ON {table.sql} USING brin ({quoted_list(ranged)})")
         if keys:
             self.execute(f"CREATE INDEX ON {table.sql} ({quoted_list(list(keys))})")
 

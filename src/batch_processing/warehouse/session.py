@@ -16,6 +16,9 @@ from batch_processing.warehouse.names import TableName
 DEFAULT_WAIT_SECONDS = 300.0
 """How long a load waits for another that holds the table or the file; `extra.lock_timeout` sets another."""
 
+WAITING = {"waiting": True}
+"""`extra` of a log line that tells what is waited for: `batchctl` shows such lines on the terminal too."""
+
 Access = Literal["read", "write"]
 """What a session is opened for: to look back, a DuckDB file is shared with other readers."""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from batch_processing.warehouse.names import (
     GENERATION_COLUMN,
     INCOMING_TABLE,
+    LATER_TABLE,
     SLICE_COLUMN,
     TableName,
     quoted,
@@ -14,7 +15,7 @@ from batch_processing.warehouse.names import (
 )
 
 _SLICE, _GENERATION = quoted(SLICE_COLUMN), quoted(GENERATION_COLUMN)
-_INCOMING = quoted(INCOMING_TABLE)
+_INCOMING, _LATER = quoted(INCOMING_TABLE), quoted(LATER_TABLE)
 
 LEDGER_COLUMNS = {
     "pipeline": "text",
@@ -43,10 +44,16 @@ def select_entry(ledger: TableName) -> str:
 
 
 def select_latest_version(ledger: TableName) -> str:
-    """Highest table version loaded for $1 pipeline, $2 table, $3 table id."""
+    """Highest table version loaded for $1 table, $2 table id, by whichever pipeline."""
+    return f'SELECT max("table_version") FROM {ledger.sql} WHERE "table" = $1 AND "table_id" = $2'  # noqa: S608 - quoted names
+
+
+def select_loads(ledger: TableName) -> str:
+    """Pipeline, slice (seconds since the epoch), generation, table version and table id of each load of $1 table."""
+    start = 'CAST(extract(epoch FROM "slice") AS bigint)'
     return (
-        f'SELECT max("table_version") FROM {ledger.sql} '  # noqa: S608 - quoted names
-        'WHERE "pipeline" = $1 AND "table" = $2 AND "table_id" = $3'
+        f'SELECT "pipeline", {start}, "generation", "table_version", "table_id" FROM {ledger.sql} '  # noqa: S608 - quoted names
+        'WHERE "table" = $1'
     )
 
 
@@ -64,13 +71,17 @@ def select_others(ledger: TableName) -> str:
 
 
 def count_later(ledger: TableName) -> str:
-    """Counts the loads of the table that came after, or are of a later version than, that of $1, $2, $3."""
+    """Counts the loads of the table that may have replaced rows of that of $1, $2, $3.
+
+    Of the same Delta table those of a later version; of another one, those that came after: also counted apart.
+    """
     keys = " AND ".join(f"mine.{quoted(name)} = ${number}" for number, name in enumerate(LEDGER_KEY, 1))
     return (
-        f'SELECT count(*) FROM {ledger.sql} other JOIN {ledger.sql} mine ON other."table" = mine."table" '  # noqa: S608 - quoted names
+        'SELECT count(*), count(*) FILTER (WHERE other."table_id" <> mine."table_id") '  # noqa: S608 - quoted names
+        f'FROM {ledger.sql} other JOIN {ledger.sql} mine ON other."table" = mine."table" '
         f'AND (other."pipeline" <> mine."pipeline" OR other."slice" <> mine."slice") WHERE {keys} '
-        'AND (other."loaded_at" >= mine."loaded_at" '
-        'OR (other."table_id" = mine."table_id" AND other."table_version" > mine."table_version"))'
+        'AND CASE WHEN other."table_id" = mine."table_id" THEN other."table_version" > mine."table_version" '
+        'ELSE other."loaded_at" >= mine."loaded_at" END'
     )
 
 
@@ -130,23 +141,30 @@ def count_slice(table: TableName) -> str:
     return f"SELECT count(*) FROM {table.sql} WHERE {_SLICE} = $1 AND {_GENERATION} = $2"  # noqa: S608 - quoted names
 
 
+def count_others(table: TableName) -> str:
+    """Rows of other slices than $1."""
+    return f"SELECT count(*) FROM {table.sql} WHERE {_SLICE} <> $1"  # noqa: S608 - quoted names
+
+
 def select_slice(table: TableName, expressions: Mapping[str, str]) -> str:
     """Reads the rows of slice $1 and generation $2; `expressions` has each column's SQL."""
     listed = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in expressions.items()) or "0"
     return f"SELECT {listed} FROM {table.sql} WHERE {_SLICE} = $1 AND {_GENERATION} = $2"  # noqa: S608 - quoted names
 
 
-def merge_superseded(table: TableName, keys: Sequence[str], sequence_by: str) -> str:
-    """Counts incoming rows that are older than the row of their key."""
-    later = _later(sequence_by)
-    return f"SELECT count(*) FROM {_INCOMING} i JOIN {table.sql} t ON {_same(keys)} WHERE {later}"  # noqa: S608 - quoted names
+def merge_superseded(table: TableName, keys: Sequence[str], sequence_by: str | None, *, late: bool) -> str:
+    """Counts incoming rows that are older than the row of their key; see `merge_delete`."""
+    stays = _stays(sequence_by, late=late)
+    return f"SELECT count(*) FROM {_INCOMING} i JOIN {table.sql} t ON {_same(keys)} WHERE {stays}"  # noqa: S608 - quoted names
 
 
-def merge_delete(table: TableName, keys: Sequence[str], sequence_by: str | None) -> str:
-    """Removes the rows that incoming ones replace: of the same key, and not later by `sequence_by`."""
-    newer = ""
-    if sequence_by is not None:
-        newer = f" AND ({_later(sequence_by)}) IS NOT TRUE"
+def merge_delete(table: TableName, keys: Sequence[str], sequence_by: str | None, *, late: bool) -> str:
+    """Removes the rows that incoming ones replace: of the same key, and not later.
+
+    Later is what `sequence_by` says; where it does not tell, or there is none, the slice and generation of a row that
+    `late` says are listed in the table of later writes.
+    """
+    newer = f" AND ({_stays(sequence_by, late=late)}) IS NOT TRUE" if late or sequence_by is not None else ""
     return f"DELETE FROM {table.sql} t USING {_INCOMING} i WHERE {_same(keys)}{newer}"  # noqa: S608 - quoted names
 
 
@@ -162,6 +180,17 @@ def merge_insert(table: TableName, columns: Sequence[str], keys: Sequence[str]) 
 
 def _same(keys: Sequence[str]) -> str:
     return " AND ".join(f"t.{quoted(key)} = i.{quoted(key)}" for key in keys)
+
+
+def _stays(sequence_by: str | None, *, late: bool) -> str:
+    """Whether the table's row holds against the incoming one of its key."""
+    written_later = (
+        f"EXISTS (SELECT 1 FROM {_LATER} l WHERE l.{_SLICE} = t.{_SLICE} AND l.{_GENERATION} = t.{_GENERATION})"  # noqa: S608 - quoted names
+    )
+    if sequence_by is None:
+        return written_later
+    level = f"t.{quoted(sequence_by)} IS NOT DISTINCT FROM i.{quoted(sequence_by)}"
+    return _later(sequence_by) + (f" OR ({level} AND {written_later})" if late else "")
 
 
 def _later(sequence_by: str) -> str:

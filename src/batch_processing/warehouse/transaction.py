@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
 
 from batch_processing.digests import check_files, contents_of
 from batch_processing.errors import LedgerError, TableError, WarehouseRefused
-from batch_processing.results import Loaded, Published, Slice
-from batch_processing.settings.models import TargetSpec
+from batch_processing.results import Loaded
 from batch_processing.warehouse import statements
 from batch_processing.warehouse.columns import OWN_COLUMNS, Column
-from batch_processing.warehouse.files import PublishedFiles, RowStream
+from batch_processing.warehouse.files import RowStream
+from batch_processing.warehouse.job import Job
+from batch_processing.warehouse.late import beside_later, latest_version, note_later, tell_overridden
 from batch_processing.warehouse.names import (
     GENERATION_COLUMN,
     INCOMING_TABLE,
+    LATER_TABLE,
     LEDGER_TABLE,
     SLICE_COLUMN,
     TableName,
@@ -31,51 +32,25 @@ _CONTENTS = "contents:"
 """Before a `hash` that is of the files' bytes: a ledger of an earlier release has the column, with another hash."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """What is to be loaded, and where.
-
-    Attributes:
-        published: the table version.
-        files: its data files.
-        columns: its columns.
-        target: how it was written (mode, keys, partition columns).
-        table: the warehouse table.
-        declared: the table's name as the declaration writes it.
-        pipeline: with `table` and `slice`, the ledger's key.
-        slice: the data interval.
-        generation: how often the slice was reprocessed, from 1.
-    """
-
-    published: Published
-    files: PublishedFiles
-    columns: tuple[Column, ...]
-    target: TargetSpec
-    table: TableName
-    declared: str
-    pipeline: str
-    slice: Slice
-    generation: int
-
-
 def contents_in(entry_hash: str) -> str:
     """What a ledger row's `hash` says its rows are of, as `digests.contents_of`; "" where an older release wrote it."""
     return entry_hash.removeprefix(_CONTENTS) if entry_hash.startswith(_CONTENTS) else ""
 
 
-def run_load(job: Job, session: Session) -> Loaded:
+def run_load(asked: Job, session: Session) -> Loaded:
     """Loads the job's rows, or finds that they are there.
 
     Raises:
         WarehouseRefused: the table has other columns, or the rows do not fit.
         LedgerError: the warehouse counts other rows than were published; nothing was kept.
     """
-    table = session.name(job.table)
+    table = session.name(asked.table)
     ledger = table.beside(LEDGER_TABLE)
     session.lock(table)
-    if done := find_loaded(job, session):
+    if done := find_loaded(asked, session):
         return done
-    _check_files_known(job)
+    _check_files_known(asked)
+    job = beside_later(asked, session)
     check_unchanged(job)
     existing, has_ledger = session.columns(table), bool(session.columns(ledger))
     if has_ledger and existing:
@@ -99,7 +74,8 @@ def run_load(job: Job, session: Session) -> Loaded:
     check_unchanged(job)
     _write_entry(job, session, ledger)
     session.commit()
-    _LOG.info("loaded %s rows into %s for slice %s", job.published.rows, job.declared, job.slice)
+    tell_overridden(job)
+    _LOG.info("loaded %s rows into %s for slice %s", job.rows, job.declared, job.slice)
     return Loaded(job.declared, job.published.rows, location=session.location, contents=contents_of(job.published))
 
 
@@ -131,10 +107,8 @@ def _already(job: Job, session: Session, ledger: TableName) -> Loaded | None:
         )
     if job.target.mode != "overwrite":
         return None
-    latest = session.execute(
-        statements.select_latest_version(ledger), [job.pipeline, job.table.table, job.files.table_id]
-    )[0][0]
-    if latest is None or latest <= job.published.version:
+    latest = latest_version(job, session, ledger)
+    if latest <= job.published.version:
         return None
     _LOG.warning(
         "%s already holds table version %s, which replaced version %s of slice %s: nothing loaded",
@@ -172,12 +146,13 @@ def check_unchanged(job: Job) -> None:
         StorageError: a file cannot be read.
     """
     if len(job.published.digests) == len(job.published.files):
+        digests = dict(zip(job.published.files, job.published.digests, strict=True))
         check_files(
-            dict(zip(job.published.files, job.published.digests, strict=True)),
+            {path: digest for path, digest in digests.items() if path not in job.overridden.replaced},
             hop="load_warehouse",
             what="published",
             fix="nothing was loaded from them; restore the file, or reprocess the slice",
-            rows=job.published.rows,
+            rows=job.rows,
         )
 
 
@@ -238,6 +213,9 @@ def _check_types(job: Job, session: Session, existing: Mapping[str, str]) -> Non
 
 
 def _index_columns(job: Job) -> list[Column]:
+    """What the rows to be replaced are found by; of a table that is replaced whole, nothing."""
+    if job.target.mode == "overwrite":
+        return []
     partition_by = job.target.partition_by if job.target.mode == "replace_partitions" else ()
     return [OWN_COLUMNS[0], *(column for column in job.columns if column.name in partition_by)]
 
@@ -258,7 +236,7 @@ def _own_values(job: Job) -> dict[str, str]:
 def _stream(job: Job, session: Session, types: Mapping[str, str], *, own: bool) -> RowStream:
     nested = {column.name: session.nested_form(types[column.name]) for column in job.columns if column.nested}
     return RowStream(
-        job.files.files,
+        job.loadable.files,
         columns=job.columns,
         nested=nested,
         slice_start=job.slice.start,
@@ -299,7 +277,7 @@ def _delete_partitions(job: Job, session: Session, table: TableName, types: Mapp
 def _partitions(job: Job) -> list[dict[str, str | None]]:
     """The distinct partitions among the files, values as text."""
     found: dict[tuple[str | None, ...], dict[str, str | None]] = {}
-    for file in job.files.files:
+    for file in job.loadable.files:
         values = {name: _text(file.partition[name]) for name in job.target.partition_by if name in file.partition}
         if values:
             found[tuple(values.values())] = values
@@ -314,20 +292,24 @@ def _text(value: pa.Scalar) -> str | None:
 
 
 def _merge(job: Job, session: Session, table: TableName, stream: RowStream, types: Mapping[str, str]) -> None:
-    """Rows of the same key are replaced, unless they are later by `sequence_by`; others are added."""
+    """Rows of the same key are replaced, unless later by `sequence_by` or by their publish; others are added."""
     incoming = TableName(INCOMING_TABLE)
     keys, sequence_by = job.target.keys, job.target.sequence_by
     names = [column.name for column in (*job.columns, *OWN_COLUMNS)]
     session.execute(statements.create_table(incoming, {name: types[name] for name in names}, temporary=True))
     _copy(session, stream, incoming)
+    late = bool(job.overridden.slices)
+    if late:
+        note_later(session, job.overridden.slices)
     superseded = 0
-    if sequence_by is not None:
-        superseded = session.execute(statements.merge_superseded(table, keys, sequence_by))[0][0]
-    session.execute(statements.merge_delete(table, keys, sequence_by))
+    if late or sequence_by is not None:
+        superseded = session.execute(statements.merge_superseded(table, keys, sequence_by, late=late))[0][0]
+    session.execute(statements.merge_delete(table, keys, sequence_by, late=late))
     before = session.execute(statements.count_all(table))[0][0]
     session.execute(statements.merge_insert(table, names, keys))
     inserted = session.execute(statements.count_all(table))[0][0] - before
-    session.execute(f"DROP TABLE {incoming.sql}")
+    for done in (incoming, *((TableName(LATER_TABLE),) if late else ())):
+        session.execute(f"DROP TABLE {done.sql}")
     _check_count(job, inserted + superseded, what="rows merged into the warehouse")
 
 
@@ -341,12 +323,13 @@ def _copy(session: Session, stream: RowStream, table: TableName) -> None:
 
 
 def _check_count(job: Job, counted: int, *, what: str) -> None:
-    if counted != job.published.rows:
+    if counted != job.rows:
         raise LedgerError(
             "the row ledger breaks at load_warehouse: the warehouse does not hold the rows that were published; "
             "nothing was kept",
             where=f"{job.declared} slice {job.slice}",
-            found=f"{counted} {what}, {job.published.rows} published",
+            found=f"{counted} {what}, {job.rows} published"
+            + ("" if job.rows == job.published.rows else f" and not replaced since, of {job.published.rows}"),
             fix="run the step again; if it stays, look for a trigger or rule on the table, or reprocess the slice",
         )
 
@@ -360,7 +343,7 @@ def _write_entry(job: Job, session: Session, ledger: TableName) -> None:
         job.generation,
         job.published.version,
         job.published.rows,
-        f"{_CONTENTS}{contents}" if contents else job.files.digest,
+        f"{_CONTENTS}{contents}" if contents else job.loadable.digest,
         job.published.run_id,
         datetime.now(UTC),
         job.files.table_id,

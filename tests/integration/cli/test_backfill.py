@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+import duckdb
 import pytest
 from deltalake import DeltaTable
 
@@ -36,6 +37,12 @@ def folder(project: SmallProject, monkeypatch: pytest.MonkeyPatch) -> SmallProje
 def rows_per_day(project: SmallProject) -> dict[str, int]:
     days = [str(day) for day in DeltaTable(str(project.table)).to_pyarrow_table()["day"].to_pylist()]
     return {day: days.count(day) for day in sorted(set(days))}
+
+
+def loaded_per_day(project: SmallProject) -> dict[str, int]:
+    with duckdb.connect(str(project.warehouse), read_only=True) as warehouse:
+        found = warehouse.execute("SELECT CAST(day AS text), count(*) FROM orders GROUP BY 1 ORDER BY 1").fetchall()
+    return {str(day): int(rows) for day, rows in found}
 
 
 def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -83,6 +90,30 @@ def test_a_published_slice_that_was_not_loaded_is_not_skipped_and_a_technical_fa
     assert found["slices"][0]["rows"]["loaded"] == 10
     code, found = run_json(capsys, "--from", "2026-11-01", "--to", "2026-11-01")
     assert (code, found["run"], found["slices"][0]["outcome"]) == (0, 0, backfill.PUBLISHED)
+
+
+@pytest.mark.parametrize("mode", ["replace_partitions", "overwrite"])
+def test_a_slice_whose_warehouse_table_was_dropped_is_loaded_again(
+    folder: SmallProject, capsys: pytest.CaptureFixture[str], mode: str
+) -> None:
+    folder.declaration["target"]["mode"] = mode
+    span = ("--from", "2026-11-01", "--to", "2026-11-02")
+    for day in ("2026-11-01", "2026-11-02"):
+        folder.run(day=day)
+    assert run_json(capsys, *span)[1]["skipped"] == 2
+    held = loaded_per_day(folder)
+    with duckdb.connect(str(folder.warehouse)) as warehouse:
+        warehouse.execute("DROP TABLE orders")
+    code, found = run_json(capsys, *span)
+    assert (code, found["run"], found["skipped"]) == (0, 2, 0)
+    assert [part["rows"]["read"] for part in found["slices"]] == [None, None], "published: not read again"
+    assert loaded_per_day(folder) == held == rows_per_day(folder)
+    if mode == "overwrite":
+        with duckdb.connect(str(folder.warehouse)) as warehouse:
+            warehouse.execute("DELETE FROM _batch_loads WHERE table_version = 0")
+    assert run_json(capsys, *span)[1]["skipped"] == 2, "an overwritten slice has nothing to load"
+    folder.warehouse.unlink()
+    assert run_json(capsys, "--from", "2026-11-02", "--to", "2026-11-02")[1]["run"] == 1
 
 
 @pytest.mark.parametrize(

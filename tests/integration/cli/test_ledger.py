@@ -163,7 +163,72 @@ def test_rows_that_a_later_slice_replaced_are_said_and_one_too_many_still_breaks
         warehouse.execute("update orders set name = 'Eve' where id = 7 and _slice = '2026-11-01 02:00:00+00'")
     code, found = ledger(first.run_id)
     assert (code, broken(found)) == (3, ["warehouse rows"])
-    assert found["verified"][-1]["note"] == "100 rows missing, 1 too many"
+    assert found["verified"][-1]["note"].startswith("100 rows missing, 1 too many; batchctl reprocess")
+
+
+DAY = "2026-11-01T02:00:00Z"
+
+
+def hop(found: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(hop for hop in (*found["hops"], *found["verified"]) if hop["hop"] == name)
+
+
+def test_rows_that_are_gone_with_their_warehouse_table_are_not_said_to_be_replaced(
+    project: SmallProject, ledger: Ledger
+) -> None:
+    first = project.run()
+    with duckdb.connect(str(project.warehouse)) as warehouse:
+        warehouse.execute("drop table orders")
+    project.write_orders([row.replace("2026-11-01", "2026-11-02") for row in GOOD_ROWS[:10]])
+    project.run(day="2026-11-02")
+    code, found = ledger(first.run_id)
+    assert (code, broken(found)) == (3, ["warehouse ledger"])
+    assert f"batchctl run --slice {DAY}" in hop(found, "warehouse ledger")["note"]
+    project.run()
+    assert ledger(first.run_id)[0] == 0, "what the note says helps"
+
+
+@pytest.mark.parametrize("target", [{}, {"mode": "merge", "keys": ["id"]}], ids=["replace_partitions", "merge"])
+def test_rows_that_no_later_load_can_have_replaced_are_a_break(
+    project: SmallProject, ledger: Ledger, target: dict[str, Any]
+) -> None:
+    project.declaration["target"] |= target
+    first = project.run()
+    project.write_orders([f"{n},1,5.0,2026-11-02" for n in range(91, 101)])
+    project.run(day="2026-11-02")
+    replaced = 10 if target else 0
+    code, found = ledger(first.run_id)
+    assert (code, hop(found, "warehouse rows")["out"]) == (0, {"equal in the table": 100 - replaced})
+    with duckdb.connect(str(project.warehouse)) as warehouse:
+        warehouse.execute("SET TimeZone = 'UTC'")
+        warehouse.execute("delete from orders where _slice = '2026-11-01 02:00:00+00'")
+    code, found = ledger(first.run_id)
+    assert (code, broken(found)) == (3, ["warehouse rows"])
+    note = hop(found, "warehouse rows")["note"]
+    assert f"{100 - replaced} rows missing that no later load replaced" in note
+    assert f"batchctl reprocess --slice {DAY}" in note
+    project.write_orders(GOOD_ROWS)
+    loaded = project.load()
+    with ControlStore.open(loaded.project.control_url) as control:
+        control.raise_generation("orders", first.slice)
+    assert project.run().rows.loaded == 100
+    assert ledger()[0] == 0
+
+
+def test_a_load_that_failed_is_listed_until_a_run_does_it(project: SmallProject, ledger: Ledger) -> None:
+    project.warehouse.write_text("no database")
+    failed = project.run()
+    assert (failed.rows.published, failed.rows.loaded) == (100, None)
+    code, found = ledger(failed.run_id, "--no-verify")
+    last = found["hops"][-1]
+    assert (code, last["hop"], last["equation"]) == (3, "load_warehouse", "published 100 ≠ loaded 0")
+    assert "the warehouse did not take part" in last["note"]
+    assert f"batchctl run --slice {DAY}" in last["note"]
+    project.warehouse.unlink()
+    second = project.run()
+    code, found = ledger(failed.run_id)
+    assert (code, hop(found, "load_warehouse")["holds"]) == (0, None)
+    assert hop(found, "load_warehouse")["note"] == f"loaded by run {second.run_id}"
 
 
 def test_a_run_that_found_its_slice_published_has_the_last_hop_alone(project: SmallProject, ledger: Ledger) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from deltalake import DeltaTable
 from batch_processing.cli.main import run_cli
 from batch_processing.control.store import ControlStore
 from batch_processing.errors import DeclarationError
-from batch_processing.settings.slices import parse_slice
+from batch_processing.settings.slices import latest_slice, parse_slice
 from tests.services.project import GOOD_ROWS, TRANSFORM, SmallProject
 
 DAY = "2026-11-01"
@@ -109,6 +110,30 @@ def test_a_slice_whose_rows_cannot_be_told_from_others_keeps_its_generation(
     assert "cannot be told from others" in run["error"]
     assert generation(project) == 1
     assert batchctl("run")[0] == 0, "the slice is as good as before"
+
+
+def test_a_slice_that_was_never_published_is_run_as_its_first_generation(
+    capsys: pytest.CaptureFixture[str], batchctl: Command
+) -> None:
+    assert run_cli(["reprocess", "--slice", DAY, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["generation"] == 1
+    assert "never published" in captured.err
+    assert f"batchctl run --slice {DAY}T02:00:00Z" in captured.err
+    assert batchctl("reprocess")[1]["generation"] == 2
+
+
+@pytest.mark.parametrize("command", ["run", "reprocess"])
+def test_a_slice_of_the_future_is_refused(project: SmallProject, batchctl: Command, command: str) -> None:
+    now = datetime.now(UTC)
+    code, run = batchctl(command, day=f"{now.year + 1}-11-01")
+    assert code == 2
+    assert "has not begun" in run["error"]
+    assert str(now.year + 1) in run["error"]
+    assert "the last complete slice is" in run["error"]
+    assert not project.table.exists()
+    begun = latest_slice(project.declaration["schedule"], now).end  # the one that goes on
+    assert batchctl("run", day=f"{begun:%Y-%m-%dT%H:%M}")[0] == 0
 
 
 def test_without_a_slice_nothing_is_guessed(project: SmallProject, batchctl: Command) -> None:

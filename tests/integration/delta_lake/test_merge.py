@@ -113,6 +113,15 @@ def test_merge_columns_must_exist(spark_embedded: SparkSession, tmp_path: Path) 
         merge(spark_embedded, tmp_path, [(1, "a", 1, "x")], "s1", keys=("nope",))
 
 
+def test_a_key_of_another_type_is_refused_with_both_types(spark_embedded: SparkSession, tmp_path: Path) -> None:
+    merge(spark_embedded, tmp_path, [(1, "a", 1, "x")], "s1")
+    with pytest.raises(TableError) as caught:
+        merge(
+            spark_embedded, tmp_path, [("1", "b", "2", "x")], "s2", columns="k string, v string, seq string, p string"
+        )
+    assert "k is long in the table, string in the output; seq is long in the table, string in" in str(caught.value)
+
+
 def test_another_writer_in_between_is_merged_with(
     spark_embedded: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

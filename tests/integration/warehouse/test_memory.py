@@ -16,7 +16,7 @@ _LOAD = """
 import json, resource, sys
 from datetime import UTC, datetime
 job = json.loads(sys.argv[1])
-from batch_processing.results import Published, Slice
+from batch_processing.results import LaterWrites, Published, Slice
 from batch_processing.settings.models import TargetSpec
 from batch_processing.settings.values import Connection
 from batch_processing.warehouse.load import load
@@ -29,6 +29,7 @@ load(
     pipeline="shop",
     slice=Slice(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)),
     generation=1,
+    later=lambda _: LaterWrites(),
 )
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """

@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +24,8 @@ from batch_processing.warehouse import files
 from batch_processing.warehouse import postgres as postgres_session
 from batch_processing.warehouse.comparison import Compared
 from batch_processing.warehouse.ledger import compare_loaded
+from batch_processing.warehouse.names import TableName
+from batch_processing.warehouse.postgres import PostgresSession
 from tests.integration.warehouse.warehouses import PostgresSchema
 from tests.unit.warehouse.publishing import day, delta_table, orders
 
@@ -334,3 +337,29 @@ def test_names_beyond_the_servers_limit_are_refused(warehouse: PostgresSchema, t
     table = delta_table(tmp_path / "t", mode="append")
     with pytest.raises(WarehouseRefused, match="63 bytes"):
         table.load(table.publish(pa.table({"c" * 64: [1]})), warehouse.connection, slice=day(1))
+
+
+@pytest.mark.parametrize(("mode", "indexes"), [("append", 1), ("overwrite", 0)])
+def test_a_table_that_is_replaced_whole_gets_no_index_of_slices(
+    warehouse: PostgresSchema, tmp_path: Path, mode: str, indexes: int
+) -> None:
+    table = delta_table(tmp_path / "t", mode=mode)
+    table.load(table.publish(orders(1)), warehouse.connection, slice=day(1))
+    found = warehouse.rows(
+        f"SELECT count(*) FROM pg_indexes WHERE tablename = 'orders' AND schemaname = '{warehouse.schema}'"
+    )
+    assert found == [(indexes,)]
+
+
+def test_a_load_that_waits_for_another_says_so(
+    warehouse: PostgresSchema, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = delta_table(tmp_path / "t", mode="append")
+    table.load(table.publish(orders(1)), warehouse.connection, slice=day(1))
+    impatient = replace(warehouse.connection, extra={**warehouse.connection.extra, "lock_timeout": 1})
+    with closing(PostgresSession(impatient)) as holder:
+        holder.lock(holder.name(TableName("orders")))
+        with pytest.raises(WarehouseError):
+            table.load(table.publish(orders(2)), impatient, slice=day(2))
+    (told,) = [record for record in caplog.records if getattr(record, "waiting", False)]
+    assert 'another load of "' in told.getMessage()

@@ -1,4 +1,5 @@
 import io
+import logging
 
 import pytest
 from rich.console import Console
@@ -90,3 +91,14 @@ def test_outcomes_do_not_depend_on_colour(plan: Plan) -> None:
 )
 def test_notes_hold_counts_only(summary: dict[str, object], note: str) -> None:
     assert step_note(summary) == note
+
+
+def test_what_a_step_waits_for_is_shown_and_other_log_lines_are_not(
+    plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = logging.getLogger("batch_processing.warehouse.duckdb")
+    for plain in (False, True):
+        with progress(plan, plain=plain):
+            log.warning("waiting for %s", "w.duckdb", extra={"waiting": True})
+            log.warning("something else")
+        assert capsys.readouterr().err == ("" if plain else "waiting for w.duckdb\n"), "plain: the log is shown itself"

@@ -81,7 +81,7 @@ def test_append_reprocessed_after_compaction_is_refused(tmp_path: Path) -> None:
     put(tmp_path, [1], app="a")
     put(tmp_path, [2], app="b")
     DeltaTable(tmp_path).optimize.compact()
-    with pytest.raises(TableError, match="1 of 1 files"):
+    with pytest.raises(TableError, match="1 files may hold rows of several slices"):
         put(tmp_path, [3], app="a", generation=2)
     assert ids_of(tmp_path) == [1, 2]
 

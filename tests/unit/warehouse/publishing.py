@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
+from batch_processing.delta_lake.later import later_writes
 from batch_processing.results import Loaded, Published, Slice
 from batch_processing.settings.models import TargetSpec
 from batch_processing.settings.values import Connection
@@ -66,6 +67,7 @@ class Table:
             pipeline=PIPELINE,
             slice=slice,
             generation=generation,
+            later=lambda version: later_writes(published, until=version),
         )
 
 

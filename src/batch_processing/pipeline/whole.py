@@ -1,0 +1,37 @@
+"""Whether the table still holds what a slice published: other tools may have removed or changed rows since."""
+
+from __future__ import annotations
+
+import logging
+
+from batch_processing.errors import TableError
+from batch_processing.results import Published, Slice
+
+_LOG = logging.getLogger(__name__)
+
+
+def check_whole(published: Published, slice: Slice) -> None:
+    """Nothing is claimed of a published slice, and nothing loaded from it, that the table has no more.
+
+    Rows that later publishes of pipelines replaced are no loss. Rows changed in place, or rewritten among those of
+    others, are only logged.
+
+    Raises:
+        TableError: another tool removed rows of it.
+    """
+    from batch_processing.delta_lake.remains import remains_of
+
+    if not published.metadata:
+        return  # the log no longer has the commit
+    remains = remains_of(published)
+    if remains.missing:
+        raise TableError(
+            "another tool removed rows that the slice had published",
+            where=f"{published.table} slice {slice}",
+            found=f"published {published.rows:,} rows, the table holds {remains.held:,} of them; "
+            f"removed in {remains.change}",
+            fix=f"nothing was changed; to have them back: batchctl reprocess --slice {slice.iso}; "
+            "where the removal is meant, leave the slice alone",
+        )
+    if remains.version >= 0:
+        _LOG.warning("%s: %s changed files that hold rows of slice %s", published.table, remains.change, slice)
