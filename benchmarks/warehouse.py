@@ -29,7 +29,7 @@ from tests.services.postgres import PostgresServer, free_port, postgres_bin
 
 from batch_processing.delta_lake.publish import publish
 from batch_processing.delta_lake.staging import stage
-from batch_processing.results import Published, Slice, Staged
+from batch_processing.results import LaterWrites, Published, Slice, Staged
 from batch_processing.settings.models import TargetSpec
 from batch_processing.spark.session import get_spark_session
 from batch_processing.warehouse.load import load
@@ -110,6 +110,7 @@ def _load(server: PostgresServer, staged: Staged, published: Published, table: s
         pipeline="benchmark",
         slice=slice,
         generation=1,
+        later=lambda _: LaterWrites(),
     )
 
 

@@ -305,12 +305,18 @@ def _merge(job: Job, session: Session, table: TableName, stream: RowStream, type
     if late or sequence_by is not None:
         superseded = session.execute(statements.merge_superseded(table, keys, sequence_by, late=late))[0][0]
     session.execute(statements.merge_delete(table, keys, sequence_by, late=late))
-    before = session.execute(statements.count_all(table))[0][0]
+    before = _tally(session, table)
     session.execute(statements.merge_insert(table, names, keys))
-    inserted = session.execute(statements.count_all(table))[0][0] - before
+    inserted = _tally(session, table) - before
     for done in (incoming, *((TableName(LATER_TABLE),) if late else ())):
         session.execute(f"DROP TABLE {done.sql}")
     _check_count(job, inserted + superseded, what="rows merged into the warehouse")
+
+
+def _tally(session: Session, table: TableName) -> int:
+    """A number that grows with each row put into the table; of one kind throughout a transaction that holds it."""
+    net = session.net_rows(table)
+    return int(session.execute(statements.count_all(table))[0][0]) if net is None else net
 
 
 def _copy(session: Session, stream: RowStream, table: TableName) -> None:

@@ -22,7 +22,7 @@ import json, os, signal, sys, time
 from datetime import datetime
 job = json.loads(sys.argv[1])
 from batch_processing.warehouse import files, statements, transaction
-from batch_processing.results import Published, Slice
+from batch_processing.results import LaterWrites, Published, Slice
 from batch_processing.settings.models import TargetSpec
 from batch_processing.settings.values import Connection
 from batch_processing.warehouse.load import load
@@ -59,6 +59,7 @@ load(
     pipeline="shop",
     slice=Slice(*map(datetime.fromisoformat, job["slice"])),
     generation=1,
+    later=lambda _: LaterWrites(),
 )
 if job["moment"] == "end":
     die()
