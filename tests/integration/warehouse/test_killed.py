@@ -131,7 +131,7 @@ def test_a_file_held_by_another_process_is_waited_for_then_reported(tmp_path: Pa
         assert holder.stdout is not None
         assert holder.stdout.readline() == "holding\n"
         started = time.monotonic()
-        with pytest.raises(WarehouseError, match="in use by another process") as caught:
+        with pytest.raises(WarehouseError, match=rf"in use .* held by .*\(PID {holder.pid}\)") as caught:
             table.load(published, impatient, slice=day(1))
         assert 1 <= time.monotonic() - started < 20
         assert caught.value.retryable
