@@ -30,6 +30,7 @@ from batch_processing.report.text import number
 from batch_processing.settings.project import Project
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_RUNS = 20
 _NONE = "nothing is quarantined"
 
 
@@ -123,10 +124,29 @@ def export_command(file: Path, wanted: QuarantineFilter, *, raw: bool) -> int:
             found=", ".join(f"{table.pipeline} / {table.source}" for table in tables),
             fix="name one with --pipeline and --source",
         )
+    if wanted.rule is not None:
+        _require_rule(wanted.rule, tables[0])
     count = export_rows(tables[0], chosen, file=file.absolute(), raw=raw)
     masked = "" if raw else ", values masked"
     sys.stdout.write(f"{number(count)} rows in {file}{masked}\n")
     return 0
+
+
+def _require_rule(rule: str, table: QuarantineTable) -> None:
+    """Refuses a rule that no row broke and no run judged: a file without rows would look like good news.
+
+    Raises:
+        UsageError: no such rule.
+    """
+    known = {name for counts in slice_counts(table, Chosen(None, None)) for name in counts.rules}
+    project = current_project()
+    if rule not in known and has_store(project):
+        with ControlStore.open(project.control_url) as control:
+            runs = control.history(pipeline=table.pipeline, limit=_RUNS)
+        known |= {found.rule_id for run in runs for verdict in run.quality for found in verdict.rules}
+    if rule not in known:
+        near = difflib.get_close_matches(rule, known, n=3, cutoff=0.3) or sorted(known)[:5]
+        raise UsageError(f"no rule {rule}", found=f"there are: {', '.join(near)}", fix="name one of them")
 
 
 def _tables(wanted: QuarantineFilter, *, may_be_none: bool = False) -> list[QuarantineTable]:

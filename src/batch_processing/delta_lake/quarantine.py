@@ -25,6 +25,8 @@ OWN_COLUMNS = ("_reasons", "_source_file", "_source_row", "_slice", "_generation
 
 _FORMATS = {".csv": "FORMAT csv, HEADER", ".parquet": "FORMAT parquet", ".jsonl": "FORMAT json"}
 _FIRST = [name for name in OWN_COLUMNS if name != "_suite"]
+_ORDER = 'q."_slice", q."_source_file", q."_source_row"'
+"""By the table's own values: what is shown of them is text, in which 10 comes before 9."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,7 @@ def read_rows(table: QuarantineTable, chosen: Chosen, *, limit: int, raw: bool) 
         kinds = _kinds(rows)
         where, values = _where(chosen)
         columns = ", ".join(_shown(name, raw=raw) for name in kinds)
-        order = '"_slice", "_source_file", "_source_row"'
-        sql = f"SELECT {columns} FROM q WHERE {where} ORDER BY {order} LIMIT {limit:d}"  # noqa: S608 - quoted names
+        sql = f"SELECT {columns} FROM q WHERE {where} ORDER BY {_ORDER} LIMIT {limit:d}"  # noqa: S608 - quoted names
         found = rows.sql(sql, params=values).to_arrow_table()
     fields = [item.with_metadata({"type": kinds[item.name]}) for item in found.schema]
     return found.cast(pa.schema(fields))
@@ -126,7 +127,7 @@ def export_rows(table: QuarantineTable, chosen: Chosen, *, file: Path, raw: bool
         columns = ", ".join(_exported(name, kind, raw=raw, flat=flat) for name, kind in kinds.items())
         rows.execute(
             f"CREATE TEMP VIEW chosen AS SELECT {columns} FROM q WHERE {_literal(where, values)} "  # noqa: S608
-            'ORDER BY "_slice", "_source_file", "_source_row"'
+            f"ORDER BY {_ORDER}"
         )
         return _copy(rows, file, options)
 

@@ -17,6 +17,7 @@ _ON_THE_RULE = re.compile(
     r"|((Internal|Execution) error: )?Function '\w+' (failed to match |requires |user-defined coercion failed )"
 )
 """How lines of the embedded engine begin that quote the rule and the schema only."""
+_CAST = re.compile(r"\bcast error\b|\b(cannot|could not|failed to|can't) (be )?(cast|parse)\b")
 _UNREACHABLE = ("UNAVAILABLE", "StatusCode.UNAVAILABLE", "SESSION_CLOSED", "SESSION_CHANGED", "Connection refused")
 
 
@@ -37,7 +38,7 @@ def describe(error: BaseException) -> str:
     lowered = text.lower()
     if "regular expression" in lowered or "regex parse" in lowered or "PATTERN" in (condition or ""):
         return f"{found}: a regular expression is not valid on this engine"
-    if "cast" in lowered:
+    if "CAST" in (condition or "") or _CAST.search(lowered):
         return f"{found}: a value cannot be cast to the type it is compared with"
     return found
 

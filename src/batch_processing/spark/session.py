@@ -36,6 +36,8 @@ EMBEDDED_CONF = {
     "spark.python.sql.dataFrameDebugging.enabled": "false",
 }
 """On every session of the embedded engine, beside SESSION_CONF."""
+_QUOTING_LOGGERS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
+"""PySpark prints each error of a server there, with the values that its text quotes; the error itself is raised."""
 _starting = threading.Lock()
 _used_in: set[int] = set()
 """Process numbers, of this process or the ones it was forked from, in which an engine was started."""
@@ -260,8 +262,11 @@ def _check_reachable(remote: str) -> None:
 
 
 def _new_session(remote: str, *, what: str, conf: Mapping[str, str] = SESSION_CONF) -> SparkSession:
+    from pyspark.logger import PySparkLogger
     from pyspark.sql import SparkSession
 
+    for name in _QUOTING_LOGGERS:
+        PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         session = SparkSession.builder.remote(remote).create()
         for key, value in conf.items():

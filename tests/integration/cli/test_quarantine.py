@@ -14,6 +14,7 @@ from tests.services.project import GOOD_ROWS, SmallProject
 
 Command = Callable[..., tuple[int, str, str]]
 BAD = [",1,77.25,2026-11-01", "7,1,5.0,2026-11-01", "987201,,-3.5,2026-11-01", "987202,1,1234567,2026-11-01"]
+NULL_ID = "expect_column_values_to_not_be_null(id)"
 SECRETS = ("77.25", "-3.5", "1234567", "987201", "987202")
 
 
@@ -119,12 +120,35 @@ def test_what_names_nothing_is_told_with_what_there_is(filled: SmallProject, qua
         (("ls", "--slice", "tomorrow"), 2, "cannot read a slice"),
         (("show", "--source", "ordres"), 2, "orders / orders"),
         (("show", "--pipeline", "nothing"), 2, "no quarantine table of nothing"),
+        (
+            ("export", "x.csv", "--rule", "expect_column_values_to_be_uniqe(id)"),
+            2,
+            "expect_column_values_to_be_unique(id)",
+        ),
         (("shwo",), 2, "show"),
     ):
         found, _, err = quarantine(*arguments)
         assert found == code
         assert words in err
         assert "Traceback" not in err
+
+
+def test_a_rule_that_no_row_broke_exports_no_row(filled: SmallProject, quarantine: Command, tmp_path: Path) -> None:
+    unbroken = ("--slice", "2026-11-02", "--rule", "expect_column_values_to_be_unique(id)")
+    code, out, _ = quarantine("export", str(tmp_path / "x.jsonl"), *unbroken)
+    assert (code, out.startswith("0 rows")) == (0, True)
+
+
+def test_rows_come_in_the_order_of_their_numbers(project: SmallProject, quarantine: Command, tmp_path: Path) -> None:
+    project.write_orders([f",1,{number}.0,2026-11-01" if number in (9, 10, 100) else row
+                          for number, row in enumerate(GOOD_ROWS * 2, 1)][:120])  # fmt: skip
+    project.run()
+    shown = [line.split(": ")[1] for line in quarantine("show", "--raw", "--rule", NULL_ID)[1].splitlines()
+             if "_source_row" in line]  # fmt: skip
+    assert shown == ["9", "10", "100"]
+    file = tmp_path / "x.jsonl"
+    quarantine("export", str(file), "--rule", NULL_ID)
+    assert [json.loads(line)["amount"] is not None for line in file.read_text().splitlines()] == [True] * 3
 
 
 def test_where_nothing_is_quarantined_that_is_said(project: SmallProject, quarantine: Command) -> None:

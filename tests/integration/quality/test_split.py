@@ -9,6 +9,8 @@ import pytest
 
 from batch_processing.errors import UsageError
 from batch_processing.results import Outcome
+from batch_processing.settings.models import EngineSpec
+from batch_processing.spark.session import Engine
 from tests.integration.quality.judging import ORDERS, POSITIVE, SCHEMA, UNIQUE, e, ids, judge, rule
 
 KEYS = [f"k{index}" for index in range(70)]
@@ -122,6 +124,18 @@ def test_a_rule_on_a_column_that_is_not_there_says_which(spark: Any) -> None:
 )
 def test_a_rule_that_the_engine_refuses_says_why(spark_embedded: Any, condition: str, words: str) -> None:
     assert words in _message(spark_embedded.createDataFrame([(1, "alice")], "id int, secret string"), condition)
+
+
+@pytest.mark.spark
+def test_a_value_that_the_engine_quotes_is_not_printed(
+    spark_cluster: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    spec = EngineSpec(name="spark", remote=spark_cluster.remote)
+    with Engine.open(spec, project_root=tmp_path, workdir=tmp_path, remote_from_connection=None) as engine:
+        df = engine.session.createDataFrame([(1, "alice")], "id int, secret string")
+        said = _message(df, "cast(secret as date) > date'2020-01-01'")
+    printed = capfd.readouterr()
+    assert "alice" not in said + printed.out + printed.err
 
 
 def _days(spark: Any) -> Any:

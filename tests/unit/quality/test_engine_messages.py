@@ -46,6 +46,13 @@ def test_what_is_wrong_in_the_rule_is_quoted(text: str) -> None:
     assert describe(AnalysisException(text)) == f"AnalysisException: {text}"
 
 
+@pytest.mark.parametrize(
+    "text", ["invalid argument: found 'alice' expected end of input near cast(", "broadcast of alice failed"]
+)
+def test_what_only_has_the_word_in_it_is_no_failed_cast(text: str) -> None:
+    assert describe(AnalysisException(text)) == "AnalysisException"
+
+
 def _from_spark(kind: type[PySparkException], condition: str, text: str) -> Any:
     return kind(f"[{condition}] {text}", errorClass=condition)
 
