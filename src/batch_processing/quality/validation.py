@@ -9,12 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
-from batch_processing.errors import CheckError, UsageError
+from batch_processing.errors import CheckError, SuiteError, UsageError
 from batch_processing.quality.checks import Checks
 from batch_processing.quality.compilation import Compiled, ForGX, compile_check, compile_expectation, rules_of
 from batch_processing.quality.derived import settle
@@ -37,6 +37,9 @@ from batch_processing.quality.scan import Scanned, scan
 from batch_processing.quality.split import Split, require_no_reasons
 from batch_processing.quality.suite import ExpectationConfig, Suite, load_suite, parse_suite
 from batch_processing.results import QualityResult, RuleResult
+
+if TYPE_CHECKING:
+    from great_expectations.core.expectation_suite import ExpectationSuite
 
 _LOG = logging.getLogger(__name__)
 
@@ -163,7 +166,7 @@ def validate(
 
 def validate_data(
     df: DataFrame,
-    suite: Suite | Mapping[str, Any] | str,
+    suite: Suite | Mapping[str, Any] | str | Path | ExpectationSuite,
     *,
     suites_dir: Path | str | None = None,
     checks: Checks | None = None,
@@ -176,7 +179,7 @@ def validate_data(
 
     Args:
         df: the rows, of any Spark Connect session.
-        suite: a Suite, the JSON object of one, or the name or path of a suite file.
+        suite: a Suite, Great Expectations' own, the JSON object of one, or the name or path of a suite file.
         suites_dir: where named suites are; default `gx/expectations` in the current folder.
         checks: Python checks; the row-level ones are used.
         threshold: least share of valid rows, 0..1.
@@ -191,13 +194,26 @@ def validate_data(
         SuiteError: no such suite, or not a valid one.
         UsageError, CheckError, EngineError: as `validate`.
     """
-    if isinstance(suite, str):
-        folder = Path(suites_dir) if suites_dir is not None else Path.cwd() / "gx" / "expectations"
-        found = load_suite(suite, suites_dir=folder)
-    else:
-        found = suite if isinstance(suite, Suite) else parse_suite(suite)
+    folder = Path(suites_dir) if suites_dir is not None else Path.cwd() / "gx" / "expectations"
+    found = _suite(suite, folder)
     return validate(
         df, suite=found, checks=checks, threshold=threshold, limits=limits, history=history, allow_empty=allow_empty
+    )
+
+
+def _suite(given: object, folder: Path) -> Suite:
+    if isinstance(given, Suite):
+        return given
+    if isinstance(given, str | Path):
+        return load_suite(str(given), suites_dir=folder)
+    if isinstance(given, Mapping):
+        return parse_suite(given)
+    if type(given).__module__.startswith("great_expectations.") and hasattr(given, "to_json_dict"):
+        return parse_suite(given.to_json_dict())
+    raise SuiteError(
+        "this is no suite",
+        found=type(given).__name__,
+        fix="give a suite's name, its path, its JSON object, or an ExpectationSuite",
     )
 
 

@@ -17,7 +17,6 @@ from batch_processing.quality import (
     parse_suite,
     row_check,
     validate,
-    validate_data,
 )
 from batch_processing.quality.split import Split
 from batch_processing.results import Outcome
@@ -401,12 +400,3 @@ def test_an_engine_that_fails_while_repeated_rows_are_counted_is_an_error_of_thi
         judge(spark_embedded.createDataFrame([(1,), (1,)], "id bigint"), UNIQUE, dataset="orders")
     assert caught.value.__cause__ is error
     assert "secret" not in str(caught.value)
-
-
-def test_validate_data_takes_a_suite_file_by_name(orders: Any, tmp_path: Any) -> None:
-    (tmp_path / "mine.json").write_text(
-        '{"name": "mine", "expectations": [{"type": "expect_column_to_exist", "kwargs": {"column": "id"}}]}'
-    )
-    found = validate_data(orders, "mine", suites_dir=tmp_path)
-    assert found
-    assert (found.result.suite, len(found.result.fingerprint)) == ("mine", 16)
