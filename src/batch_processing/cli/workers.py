@@ -60,7 +60,7 @@ def run_slices(
         on_end: told of each end.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM; the running ones were interrupted too and have ended.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the running ones were interrupted too and have ended, which was told.
     """
     waiting, running = deque(slices), list[_Worker]()
     with _sigterm_as_interrupt():
@@ -75,6 +75,8 @@ def run_slices(
                     on_end(_end(worker))
         finally:
             _interrupt(running)
+            for worker in running:
+                on_end(_end(worker))
 
 
 def _start(wanted: Slice, arguments: Sequence[str]) -> _Worker:
@@ -128,8 +130,6 @@ def _interrupt(running: Sequence[_Worker]) -> None:
         if worker.process.poll() is None:
             worker.process.kill()
         worker.process.wait()
-        worker.out.close()
-        worker.err.close()
 
 
 def _wait(processes: Sequence[subprocess.Popen[bytes]], *, until: float) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from batch_processing.errors import EngineError, StorageError, TransformError
+from batch_processing.errors import DataError, EngineError, StorageError, TransformError
 
 _SHOWN = 500
 _DISK_FULL = "No space left on device"
 """The system's words, which both engines pass on."""
+_NAME_TOO_LONG = "File name too long"
+"""These only the embedded engine passes on."""
 
 
 @contextlib.contextmanager
 def engine_failures(what: str, *, where: str, planning: bool = False) -> Iterator[None]:
-    """Turns what Spark Connect raises into TransformError (the plan, the rows), EngineError or StorageError (no space).
+    """Turns what Spark Connect raises into TransformError (the plan, the rows), EngineError, StorageError (no space) or
+    DataError (a partition value that cannot name a folder).
 
     Args:
         what: what was being done.
@@ -40,6 +43,14 @@ def engine_failures(what: str, *, where: str, planning: bool = False) -> Iterato
         if _DISK_FULL in str(error):
             raise StorageError(
                 f"{what}: the disk is full", where=where, found=_DISK_FULL, fix="make space, then run again"
+            ) from error
+        if _NAME_TOO_LONG in str(error):
+            raise DataError(
+                f"{what}: a partition value is too long for the name of its folder",
+                where=where,
+                found=_NAME_TOO_LONG,
+                fix="partition by a shorter text: 255 bytes with the column's name, where each byte of other than "
+                "plain letters and digits counts three",
             ) from error
         if type(error) is SparkConnectGrpcException:
             raise EngineError(

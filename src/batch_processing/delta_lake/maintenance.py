@@ -127,9 +127,12 @@ def maintain(
     before = (now or datetime.now(UTC)) - timedelta(hours=hours)
     small, reason = _to_compact(root, opened, compact_appended=compact_appended)
     if dry_run:
+        old = _vacuumable(root, opened, hours)
+        # A compaction and a vacuum commit, and the version that they make has no checkpoint yet.
+        checkpoint = bool(small or old) or not _has_checkpoint(root, opened.version())
         return Maintained(
-            str(root), opened.version(), len(small), None, reason, not _has_checkpoint(root, opened.version()), None,
-            _vacuumable(root, opened, hours), tuple(_orphans(root, opened, before)), dry_run=True,
+            str(root), opened.version(), len(small), None, reason, checkpoint, None, old,
+            tuple(_orphans(root, opened, before)), dry_run=True,
         )  # fmt: skip
     with commit_lock(root):
         log_before = _log_files(root)

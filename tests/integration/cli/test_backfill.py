@@ -170,6 +170,9 @@ def test_ctrl_c_ends_the_workers_too_and_their_runs_are_recorded_as_ended(folder
     assert process.returncode == 130
     assert json.loads(out)["error"] == "interrupted"
     assert "Traceback" not in err
+    assert "[1/3] 2026-11-01T02:00:00Z ERROR in " in err
+    assert "interrupted" in err.split("[1/3] 2026-11-01T02:00:00Z ERROR in ")[1]
+    assert "[2/3]" not in err
     assert _outcomes(url) == [Outcome.ERROR]
 
 

@@ -117,6 +117,17 @@ def test_a_dry_run_lists_and_changes_nothing(tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_dry_run_tells_of_the_checkpoint_that_its_own_commits_will_want(tmp_path: Path) -> None:
+    put(tmp_path, [1], app="a")
+    DeltaTable(str(tmp_path)).create_checkpoint()
+    assert not maintain(tmp_path, dry_run=True).checkpoint
+    write_deltalake(str(tmp_path), DeltaTable(str(tmp_path)).to_pyarrow_table(), mode="append")
+    DeltaTable(str(tmp_path)).create_checkpoint()
+    looked = maintain(tmp_path, dry_run=True)
+    assert (looked.small_files, looked.checkpoint) == (2, True)
+    assert maintain(tmp_path).checkpoint
+
+
 def test_files_of_earlier_versions_and_orphans_go_and_their_empty_folders_too(tmp_path: Path) -> None:
     first = put(tmp_path, [1], app="a")
     put(tmp_path, [2], app="b")
