@@ -6,6 +6,7 @@ import contextlib
 import logging
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ _WRITING = {
     # time, and an eighth of the bytes, to fill them first.
     "dictionary_page_size_limit": str(256 * 1024),
 }
+_READ_AT_ONCE = 4
 _QUIET_SECONDS = 0.3
 _STRAGGLERS_SECONDS = 5.0
 _ODD_IN_ROOTS = "#%*?[\\]{}"
@@ -214,8 +216,8 @@ def _collect(
     files = []
     paths = _data_files(place)
     if any(kind in ("float", "double") or not isinstance(kind, str) for kind in types.values()):
-        for path in paths:
-            drop_bounds_of_nan(path)
+        with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+            list(pool.map(drop_bounds_of_nan, paths))
     digests = file_digests(paths)
     for path in paths:
         stats = file_statistics(path, types)
