@@ -8,7 +8,13 @@ from batch_processing.cli.running import RunRequest, run_command
 from batch_processing.control.records import RunKey
 from batch_processing.control.store import ControlStore
 from batch_processing.errors import UsageError
-from batch_processing.pipeline.preflight import check_can_replace, check_can_start, look_at, published_generation
+from batch_processing.pipeline.preflight import (
+    check_can_replace,
+    check_can_start,
+    check_loaded_before_merging_again,
+    look_at,
+    published_generation,
+)
 from batch_processing.results import Slice
 from batch_processing.settings.loading import LoadedPipeline
 from batch_processing.settings.models import EngineSpec
@@ -47,6 +53,7 @@ def raised_generation(loaded: LoadedPipeline, wanted: Slice, values: Values, eng
             _say_first(ctx.target_table(), wanted)
             return key.generation
         check_can_replace(ctx)
+        check_loaded_before_merging_again(ctx, published)
         return control.raise_generation(pipeline, wanted, above=published)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batch_processing.control.records import RunKey
 from batch_processing.control.store import ControlStore
-from batch_processing.errors import DeclarationError
+from batch_processing.errors import DeclarationError, UsageError
 from batch_processing.pipeline.context import RunContext
 from batch_processing.pipeline.limits import limit_problems
 from batch_processing.pipeline.plan import build_plan
@@ -62,6 +62,37 @@ def check_can_replace(ctx: RunContext) -> None:
 
     target = ctx.spec.target
     check_replaceable(ctx.target_table(), app_id=ctx.app_id, mode=target.mode, partition_by=target.partition_by)
+
+
+def check_loaded_before_merging_again(ctx: RunContext, published: int) -> None:
+    """In mode merge a new generation leaves keys of the published one in the table: the warehouse must have them first.
+
+    Args:
+        ctx: of the slice.
+        published: its newest generation in the table's log.
+
+    Raises:
+        UsageError: that generation is not loaded.
+        SettingError, WarehouseError: the warehouse cannot be asked.
+    """
+    from batch_processing.delta_lake.log import open_table
+    from batch_processing.storage import local_path
+    from batch_processing.warehouse.ledger import table_loads
+
+    warehouse, table = ctx.spec.warehouse, open_table(local_path(ctx.target_table()))
+    if ctx.spec.target.mode != "merge" or warehouse is None or table is None:
+        return
+    held = table_loads(ctx.values.connection(warehouse.connection), table=warehouse.table)
+    loaded = held.generations.get((ctx.spec.pipeline, ctx.slice.start, str(table.metadata().id)), 0)
+    if loaded < published:
+        raise UsageError(
+            "the slice's published rows are not in the warehouse, and a merge again would leave some of their keys to "
+            "the Delta table alone",
+            where=warehouse.table,
+            found=f"generation {published} of slice {ctx.slice} published, "
+            + (f"{loaded} loaded" if loaded else "none loaded"),
+            fix=f"load it first: batchctl run --slice {ctx.slice.iso}; then reprocess",
+        )
 
 
 def published_generation(ctx: RunContext) -> int:

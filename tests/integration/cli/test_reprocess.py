@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from deltalake import DeltaTable
 
@@ -134,6 +135,27 @@ def test_a_slice_of_the_future_is_refused(project: SmallProject, batchctl: Comma
     assert not project.table.exists()
     begun = latest_slice(project.declaration["schedule"], now).end  # the one that goes on
     assert batchctl("run", day=f"{begun:%Y-%m-%dT%H:%M}")[0] == 0
+
+
+def test_a_merge_again_waits_until_the_warehouse_has_what_it_would_leave_behind(
+    project: SmallProject, batchctl: Command
+) -> None:
+    project.declaration["target"] |= {"mode": "merge", "keys": ["id"], "partition_by": ["day"]}
+    project.load()
+    assert batchctl("run")[0] == 0
+    with duckdb.connect(str(project.warehouse)) as warehouse:
+        warehouse.execute("DROP TABLE orders")
+    project.write_orders(GOOD_ROWS[:50])
+
+    code, refused = batchctl("reprocess")
+
+    assert (code, generation(project)) == (2, 1)
+    assert "generation 1 of slice 2026-11-01" in refused["error"]
+    assert batchctl("run")[0] == 0
+    assert batchctl("reprocess")[0] == 0
+    with duckdb.connect(str(project.warehouse)) as warehouse:
+        loaded = sorted(row[0] for row in warehouse.execute("SELECT id FROM orders").fetchall())
+    assert loaded == ids(project) == list(range(1, 101))
 
 
 def test_without_a_slice_nothing_is_guessed(project: SmallProject, batchctl: Command) -> None:
