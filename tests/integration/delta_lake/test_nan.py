@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,34 @@ def test_filters_find_nan_whoever_reads(spark: Any, spark_embedded: Any, tmp_pat
     for text, numbers in FILTERS.items():
         query = f"SELECT n FROM read_parquet({files}) WHERE {text.replace('double(', '(DOUBLE ')}"
         assert sorted(row[0] for row in duckdb.sql(query).fetchall()) == numbers, text
+
+
+ODD = (
+    "n long, x double, tiny tinyint, small smallint, flag boolean, raw binary, day date, t timestamp, "
+    "tn timestamp_ntz, price decimal(38,18), m map<string, double>, "
+    "deep array<struct<a: float, b: timestamp>>, nothing string"
+)
+MOMENT = datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
+
+def test_every_type_is_as_it_was_in_a_file_that_is_written_again(spark: Any, tmp_path: Path) -> None:
+    local, price = MOMENT.replace(tzinfo=None), Decimal("-99999999999999999999.999999999999999999")
+    rows = [
+        (1, NAN, -128, -32768, True, b"\x00\xff", date(1, 1, 1), MOMENT, local, Decimal("1e-18"), {"k": NAN},
+         [(1.5, MOMENT), None], None),
+        (2, -0.0, 127, 32767, False, b"", date(9999, 12, 31), MOMENT, local, price, {}, [], None),
+        (3, float("-inf"), None, None, None, None, None, None, None, None, None, None, None),
+    ]  # fmt: skip
+    df = spark.createDataFrame(rows, ODD)
+    staged = published(df, tmp_path / "t")
+
+    back = read_staged(spark, staged)
+
+    assert back.schema == df.schema
+    assert Counter(map(repr, back.collect())) == Counter(map(repr, df.collect()))
+    assert [path.name for path in (tmp_path / "t/data/s/1").iterdir()] == [Path(staged.files[0].path).name]
+    table = DeltaTable(str(tmp_path / "t")).to_pyarrow_table().to_pylist()
+    assert {row["n"]: row["t"] for row in table} == {1: MOMENT, 2: MOMENT, 3: None}
 
 
 def test_bounds_stay_where_there_is_no_nan(spark_embedded: Any, tmp_path: Path) -> None:
