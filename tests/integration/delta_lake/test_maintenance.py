@@ -320,12 +320,15 @@ def test_a_slice_whose_files_are_gone_is_not_loaded_by_guess(project: SmallProje
     warehouse = project.environ.pop("AIRFLOW_CONN_WAREHOUSE")
     assert project.run().exit_code == 2, "published, and not loaded: no connection"
     project.write_orders(GOOD_ROWS[:50])
+    assert project.run(day="2026-11-02").exit_code == 2, "it replaces the first one's partition"
     project.environ["AIRFLOW_CONN_WAREHOUSE"] = warehouse
-    assert project.run(day="2026-11-02").exit_code == 0
     _upkeep(project)
-    again = project.run()
-    assert again.exit_code == 3
-    assert "reprocess the slice" in again.error
+    alone = project.run()
+    assert alone.exit_code == 3
+    assert "reprocess the slice" in alone.error
+    assert project.run(day="2026-11-02").exit_code == 0
+    # Now the warehouse knows of the later version, which left nothing of the first one's rows to load.
+    assert project.run().exit_code == 0
     with duckdb.connect(str(project.warehouse), read_only=True) as database:
         assert database.execute("select count(*) from orders").fetchone() == (50,)
 
