@@ -143,7 +143,7 @@ def _gone(path: str, error: Exception) -> StorageError:
         "a published file cannot be read",
         where=path,
         found=type(error).__name__,
-        fix="it may have been vacuumed or removed by hand; reprocess the slice",
+        fix="where a later slice replaced its rows, load that one first; else reprocess the slice",
     )
 
 
