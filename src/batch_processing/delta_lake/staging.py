@@ -41,7 +41,7 @@ _WRITING = {
     "dictionary_page_size_limit": str(256 * 1024),
 }
 _READ_AT_ONCE = 4
-_QUIET_SECONDS = 0.3
+_QUIET_SECONDS = 1.0
 _STRAGGLERS_SECONDS = 5.0
 _ODD_IN_ROOTS = "#%*?[\\]{}"
 
