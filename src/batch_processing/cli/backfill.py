@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from batch_processing.cli.console import output_console
+from batch_processing.cli.json_output import write_json
 from batch_processing.cli.marks import MARKS, STYLES
 from batch_processing.cli.places import pipeline_file, values_for
 from batch_processing.cli.running import chosen_engine
@@ -110,7 +109,7 @@ def backfill_command(request: BackfillRequest) -> int:
             _print(loaded, backfill, started)
         raise
     if request.as_json:
-        sys.stdout.write(json.dumps(backfill_object(loaded.spec.pipeline, backfill), ensure_ascii=False) + "\n")
+        write_json(backfill_object(loaded.spec.pipeline, backfill))
     else:
         _print(loaded, backfill, started)
     return backfill.exit_code

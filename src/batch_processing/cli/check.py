@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from rich.text import Text
 
 from batch_processing.cli.console import output_console
 from batch_processing.cli.data import find_data, open_data
+from batch_processing.cli.json_output import write_json
 from batch_processing.cli.marks import MARKS, STYLES, words
 from batch_processing.cli.places import current_project
 from batch_processing.errors import TechnicalError, ValidationFailed
@@ -82,7 +81,7 @@ def check_command(request: CheckRequest) -> int:
         verdict = _judge(df, request, suite, checks)
     written = _write(request, verdict)
     if request.as_json:
-        sys.stdout.write(_strict_json(verdict_object(verdict)) + "\n")
+        write_json(verdict_object(verdict))
     else:
         _print(output_console(), request, verdict, written)
     return verdict.exit_code
@@ -107,12 +106,6 @@ def verdict_object(verdict: Verdict) -> dict[str, Any]:
         "rules": [_rule_object(rule) for result in verdict.results for rule in result.rules],
         "gx_result": verdict.gx_result,
     }
-
-
-def _strict_json(value: dict[str, Any]) -> str:
-    """JSON that every reader takes: NaN and infinities, which an observed value can be, become text."""
-    loose = json.dumps(value, default=str)
-    return json.dumps(json.loads(loose, parse_constant=str), ensure_ascii=False, allow_nan=False)
 
 
 def _rule_object(rule: RuleResult) -> dict[str, Any]:

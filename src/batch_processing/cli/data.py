@@ -60,13 +60,13 @@ def find_data(path: Path) -> DataPlace:
     A path that is not there and has `*`, `?` or `[` is a pattern.
 
     Raises:
-        UsageError: nothing there, a folder without data files or with several formats, an unknown format, or a part of
-            a Delta table.
+        UsageError: nothing there, a folder without data files or with several formats, an unknown format, a part of a
+            Delta table, or a folder with one further down.
     """
     if (path / "_delta_log").is_dir():
         return DataPlace(path, "delta")
     if path.is_dir():
-        files = tuple(sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file, path)))
+        files = _in_folder(path)
     elif path.exists():
         files = (path,)
     else:
@@ -82,6 +82,22 @@ def find_data(path: Path) -> DataPlace:
         found=names or "nothing",
         fix=f"give one of: {_KNOWN}" + ("" if path.is_file() else "; data in several files is of one format"),
     )
+
+
+def _in_folder(folder: Path) -> tuple[Path, ...]:
+    found = sorted(folder.rglob("*"))
+    if tables := [
+        str(one.parent)
+        for one in found
+        if one.name == "_delta_log" and one.is_dir() and not _hidden(one.parent, folder)
+    ]:
+        raise UsageError(
+            "the folder holds a Delta table further down, whose log says which rows it has",
+            where=str(folder),
+            found=", ".join(tables[:_NAMED]) + (", ..." if len(tables) > _NAMED else ""),
+            fix="give a table's folder",
+        )
+    return tuple(file for file in found if file.is_file() and not _hidden(file, folder))
 
 
 def _matching(pattern: Path) -> tuple[Path, ...]:

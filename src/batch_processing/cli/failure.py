@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -10,6 +9,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from batch_processing.cli.json_output import standard_output, write_json
 from batch_processing.errors import BatchError, DeclarationError
 
 USAGE, TECHNICAL = 2, 3
@@ -54,7 +54,7 @@ def interrupted(*, verb: str, as_json: bool, exit_code: int) -> int:
 
 def broken_pipe() -> int:
     """The reader of our output has gone: nothing is to be told, and Python must not complain at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), standard_output().fileno())
     return 0
 
 
@@ -76,7 +76,7 @@ def _tell(text: str) -> None:
 def _print_json(verb: str, as_json: bool, **facts: Any) -> None:
     if as_json:
         blank = dict.fromkeys(RUN_KEYS) if verb == "run" else {}
-        sys.stdout.write(json.dumps(blank | facts, ensure_ascii=False) + "\n")
+        write_json(blank | facts)
 
 
 def _keep_traceback(error: Exception) -> Path:

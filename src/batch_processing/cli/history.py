@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from batch_processing.cli.console import output_console
+from batch_processing.cli.json_output import write_json
 from batch_processing.cli.marks import MARKS, STYLES, words
 from batch_processing.cli.places import current_project
 from batch_processing.cli.stores import looking_back
@@ -49,7 +48,7 @@ def history_command(*, pipeline: str | None, limit: int, as_json: bool) -> int:
         metrics = [control.metrics(name) for name in names]
     if as_json:
         document = {"runs": [run_facts(run) for run in runs], "pipelines": [asdict(figures) for figures in metrics]}
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        write_json(document)
         return 0
     console = output_console()
     if not runs:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +11,7 @@ from rich.text import Text
 
 from batch_processing.cli.console import output_console
 from batch_processing.cli.failure import TECHNICAL
+from batch_processing.cli.json_output import write_json
 from batch_processing.cli.marks import MARKS, words
 from batch_processing.cli.places import current_project, declaration_of, values_for
 from batch_processing.cli.stores import looking_back
@@ -49,7 +48,7 @@ def ledger_command(
     code = TECHNICAL if broken else 0
     if as_json:
         document = ledger_object(record, hops, verified if verify else None, exit_code=code)
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        write_json(document)
         return code
     console = output_console()
     _print_head(console, record)

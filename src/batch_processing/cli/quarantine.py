@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 import sys
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from batch_processing.cli.console import output_console
+from batch_processing.cli.json_output import write_json
 from batch_processing.cli.places import current_project
 from batch_processing.cli.stores import has_store
 from batch_processing.control.store import ControlStore
@@ -62,7 +62,7 @@ def ls_command(wanted: QuarantineFilter, *, as_json: bool) -> int:
     chosen = wanted.chosen
     tables = [(table, slice_counts(table, chosen)) for table in _tables(wanted, may_be_none=True)]
     if as_json:
-        sys.stdout.write(json.dumps({"tables": [table_facts(*pair) for pair in tables if pair[1]]}) + "\n")
+        write_json({"tables": [table_facts(*pair) for pair in tables if pair[1]]})
         return 0
     console = output_console()
     if not any(counts for _, counts in tables):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from batch_processing.cli.json_output import write_json
 from batch_processing.cli.logs import run_log
 from batch_processing.cli.places import check_begun, chosen_slice, pipeline_file, values_for
 from batch_processing.cli.progress import progress
@@ -84,7 +83,7 @@ def run_command(request: RunRequest, *, generation: Generation | None = None) ->
             _end(loaded, key, f"stopped on an unexpected {type(error).__name__}")
             raise
     if request.as_json:
-        sys.stdout.write(json.dumps(run_object(result), ensure_ascii=False) + "\n")
+        write_json(run_object(result))
     else:
         print_summary(result, record=_record(loaded, key), folder=folder, log=log)
     return result.exit_code

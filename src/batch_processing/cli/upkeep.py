@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batch_processing.cli.console import output_console
+from batch_processing.cli.json_output import write_json
 from batch_processing.cli.places import current_project
 from batch_processing.cli.stores import has_store
 from batch_processing.control.store import ControlStore
@@ -48,7 +47,7 @@ def maintain_command(request: MaintainRequest) -> int:
             compact_appended=request.compact_appended,
         )
     if request.as_json:
-        sys.stdout.write(json.dumps(maintained_object(done), ensure_ascii=False) + "\n")
+        write_json(maintained_object(done))
     else:
         _print(done)
     return 0

@@ -98,7 +98,9 @@ def exact_threshold(threshold: float) -> Fraction:
     limit = Decimal(str(threshold))
     if not limit.is_finite() or not 0 <= limit <= 1:
         raise UsageError(
-            "the threshold is a number between 0 and 1", found=str(threshold), fix="correct validation_threshold"
+            "the threshold is not a number from 0 to 1",
+            found=str(threshold),
+            fix="give the share of rows that must be valid, as 0.95; a pipeline has it as validation_threshold",
         )
     return Fraction(limit)
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.types import AtomicType, DataType, DoubleType, FloatType
+from pyspark.sql.types import AtomicType, DataType, DoubleType, FloatType, TimeType
 
 from batch_processing.quality.engine_messages import describe, require_alive
 from batch_processing.quality.frames import one_nan, quoted, truth
@@ -78,8 +78,7 @@ def repeated_keys(df: DataFrame, key: KeyCount, names: Sequence[str], *, values:
         PySparkException: the keys cannot be fetched.
     """
     lazy = _repeated(df, key, names)
-    flat = all(isinstance(field.dataType, AtomicType) for field in lazy.schema.fields)
-    if not flat or int(values[key.repeated_rows]) > _FEW_ROWS:
+    if not all(map(_travels, _types(lazy))) or int(values[key.repeated_rows]) > _FEW_ROWS:
         return lazy
     at_once = _keys_at_once(df) or int(values[key.distinct])
     parts = math.ceil(int(values[key.distinct]) / at_once)
@@ -151,6 +150,11 @@ def _part(df: DataFrame, key: KeyCount, least: int, beyond: int, parts: int) -> 
 def _repeated(df: DataFrame, key: KeyCount, names: Sequence[str]) -> DataFrame:
     grouped = _grouped(df, key, names)
     return grouped.where(F.col("_rows") > 1).select(*map(F.col, names))
+
+
+def _travels(kind: DataType) -> bool:
+    """Whether fetched values go back as they came; the embedded engine does not take times of the day."""
+    return isinstance(kind, AtomicType) and not isinstance(kind, TimeType)
 
 
 def _types(df: DataFrame) -> list[DataType]:

@@ -25,6 +25,7 @@ TextFormat = Literal["csv", "jsonl"]
 
 _DELIMITERS = (",", ";", "\t", "|")
 _HEADER_BYTES = 1 << 20
+_NAMED = 10
 _MEMORY = "1GB"
 _INTEGER = "regexp_full_match({c}, '-?(0|[1-9][0-9]{{0,17}})')"
 _FRACTION = (
@@ -50,6 +51,7 @@ _JSON_TYPES = {
     "UBIGINT": "DECIMAL(20,0)",
 }
 _JSON_AS_TEXT = ('"NULL"', "JSON", "UUID", "TIME", "TIME WITH TIME ZONE", "INTERVAL", "BLOB", "BIT")
+_QUOTED = re.compile(r'"[^"]*"')
 _LINE = re.compile(r"\bline (\d+)")
 
 
@@ -67,8 +69,7 @@ def land_undeclared(files: Sequence[Path], *, format: TextFormat, folder: Path) 
 
     Raises:
         SourceUnreadable: an empty or damaged file, no rows, a record that cannot be read, a header
-            that names no columns.
-        SourceSchemaError: files with other columns than the first.
+            that names no columns, files with other columns than the first.
     """
     for file in files:
         if file.stat().st_size == 0:
@@ -77,7 +78,7 @@ def land_undeclared(files: Sequence[Path], *, format: TextFormat, folder: Path) 
 
 
 def _land_csv(files: Sequence[Path], folder: Path) -> Path:
-    delimiter, names = _header(files[0])
+    delimiter, names = _common_header(files)
     facts = file_facts([str(file) for file in files])
     landed = extract_files(facts, source="data", spec=_as_text(files[0], delimiter, names), folder=folder / "text")
     if landed.rejected:
@@ -112,7 +113,7 @@ def _cast(name: str, verdicts: Sequence[bool | None]) -> str:
 
 
 def _header(file: Path) -> tuple[str, tuple[str, ...]]:
-    """The delimiter that is most in the header line, and the names there."""
+    """The delimiter that is most in the header line outside of quotes, a tab in a .tsv file; and the names there."""
     with open_bytes(str(file)) as source:
         start = source.read(_HEADER_BYTES)
     check_text(start, str(file))
@@ -121,18 +122,51 @@ def _header(file: Path) -> tuple[str, tuple[str, ...]]:
     except UnicodeDecodeError as error:
         raise SourceUnreadable("the file is not UTF-8 text", where=str(file), fix="give it as UTF-8") from error
     first = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(_DELIMITERS, key=first.count)
-    names = tuple(next(csv.reader(io.StringIO(text, newline=None), delimiter=delimiter), []))
-    lowered = [name.lower() for name in names]
-    if not names or not all(name.strip() for name in names) or len(set(lowered)) != len(lowered):
+    unquoted = _QUOTED.sub("", first)
+    is_tsv = file.name.lower().removesuffix(".gz").endswith(".tsv")
+    delimiter = "\t" if is_tsv else max(_DELIMITERS, key=unquoted.count)
+    try:
+        names = next(csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        raise SourceUnreadable(
+            "the header line cannot be read as CSV", where=str(file), found=str(error), fix="close the quotes in it"
+        ) from error
+    stripped = tuple(name.strip() for name in names)
+    lowered = [name.lower() for name in stripped]
+    if not names or not all(stripped) or len(set(lowered)) != len(lowered):
         raise SourceUnreadable(
             "the first line does not name the columns",
             where=str(file),
-            found=f"{len(names)} names, {sum(not name.strip() for name in names)} of them empty, "
+            found=f"{len(names)} names, {sum(not name for name in stripped)} of them empty, "
             f"{len(lowered) - len(set(lowered))} twice",
             fix="put a header line with one distinct name per column first",
         )
+    return delimiter, stripped
+
+
+def _common_header(files: Sequence[Path]) -> tuple[str, tuple[str, ...]]:
+    """The header of the first file, whose columns and delimiter all the others have."""
+    delimiter, names = _header(files[0])
+    for file in files[1:]:
+        other, found = _header(file)
+        differs = [
+            f"it has {', '.join(more)}, which the first has not" if (more := _without(found, names)) else "",
+            f"it lacks {', '.join(less)}, which the first has" if (less := _without(names, found)) else "",
+            f"its fields end at {other!r}, those of the first at {delimiter!r}" if other != delimiter else "",
+        ]
+        if any(differs):
+            raise SourceUnreadable(
+                f"a file has another header than the first, {files[0].name}",
+                where=str(file),
+                found="; ".join(one for one in differs if one),
+                fix="judge the files one by one, or write them with the same header",
+            )
     return delimiter, names
+
+
+def _without(names: Sequence[str], others: Sequence[str]) -> list[str]:
+    found = [name for name in names if name not in others]
+    return found if len(found) <= _NAMED else [*found[:_NAMED], f"and {len(found) - _NAMED} more"]
 
 
 def _as_text(file: Path, delimiter: str, names: Sequence[str]) -> SourceSpec:

@@ -160,8 +160,8 @@ def test_data_that_cannot_be_judged_is_told(
     [
         (("--suite", "ordres"), "did you mean 'orders'"),
         (("--suite", "other.json"), "there is no suite"),
-        (("--suite", "orders", "--threshold", "1.5"), "between 0 and 1"),
-        (("--suite", "orders", "--threshold", "nan"), "between 0 and 1"),
+        (("--suite", "orders", "--threshold", "1.5"), "from 0 to 1"),
+        (("--suite", "orders", "--threshold", "nan"), "from 0 to 1"),
         ((), "--suite"),
     ],
 )

@@ -91,6 +91,17 @@ def test_running_the_same_slice_again_changes_nothing(project: Path) -> None:
     assert DeltaTable(first["delta"]["table"]).version() == first["delta"]["version"]
 
 
+def test_what_a_transform_prints_does_not_mix_with_the_json(project: Path) -> None:
+    edit(project / "shop_transform.py", '    """Joins orders', '    print("joining")\n    """Joins orders')
+    edit(project / "shop_checks.py", "\n\n@row_check", '\n\nprint("imported")\n\n\n@row_check')
+    done = batchctl(project, "run", "--json", "--slice", DAY)
+    assert json.loads(done.stdout)["outcome"] == "PASS_WITH_QUARANTINE"
+    assert "joining" in done.stderr
+    assert "imported" in done.stderr
+    more = batchctl(project, "backfill", "--from", "2026-10-31", "--to", DAY, "--json")
+    assert [one["outcome"] for one in json.loads(more.stdout)["slices"]] == ["PASS_WITH_QUARANTINE", "PUBLISHED"]
+
+
 def test_reprocess_makes_a_new_generation_of_the_slice(project: Path) -> None:
     first = run_json(project)[1]
     second = run_json(project, command="reprocess")[1]

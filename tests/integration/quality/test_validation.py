@@ -362,7 +362,7 @@ def test_hundreds_of_rules_and_long_lists_fit_into_one_query(orders: Any) -> Non
 
 
 def test_a_threshold_outside_0_to_1_is_refused(orders: Any) -> None:
-    with pytest.raises(UsageError, match="between 0 and 1"):
+    with pytest.raises(UsageError, match="from 0 to 1"):
         judge(orders, PRESENT, threshold=95)
 
 

@@ -100,5 +100,5 @@ def test_table_checks_have_the_same_outcomes() -> None:
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.01, 95, float("nan"), float("inf")])
 def test_a_threshold_outside_0_to_1_is_refused(threshold: float) -> None:
-    with pytest.raises(UsageError, match="between 0 and 1"):
+    with pytest.raises(UsageError, match="from 0 to 1"):
         exact_threshold(threshold)

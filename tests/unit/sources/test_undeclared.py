@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch_processing.errors import SourceSchemaError, SourceUnreadable
+from batch_processing.errors import SourceUnreadable
 from batch_processing.sources.undeclared import TextFormat, land_undeclared
 
 
@@ -56,9 +56,32 @@ def test_the_delimiter_is_the_one_of_the_header(tmp_path: Path, delimiter: str) 
 def test_files_are_read_together_and_must_have_the_same_columns(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
+    (tmp_path / "three").mkdir()
     assert land(tmp_path / "one", "a,b\n1,2\n", "a,b\n3,x\n").num_rows == 2
-    with pytest.raises(SourceSchemaError):
+    with pytest.raises(SourceUnreadable, match="it has c, which the first has not; it lacks b, which"):
         land(tmp_path / "two", "a,b\n1,2\n", "a,c\n3,4\n")
+    with pytest.raises(SourceUnreadable, match="fields end at ';', those of the first at ','"):
+        land(tmp_path / "three", "a,b\n1,2\n", "b;a\n3;4\n")
+
+
+def test_the_order_of_columns_may_differ_between_files(tmp_path: Path) -> None:
+    found = land(tmp_path, "a,b\n1,x\n", "b,a\ny,2\n")
+    assert sorted(found.to_pylist(), key=str) == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+def test_spaces_around_names_are_not_part_of_them(tmp_path: Path) -> None:
+    assert land(tmp_path, "a, b ,c\n1,2,3\n").to_pylist() == [{"a": 1, "b": 2, "c": 3}]
+
+
+def test_delimiters_within_quotes_do_not_count(tmp_path: Path) -> None:
+    assert land(tmp_path, '"a, b, c";d\n1;2\n').to_pylist() == [{"a, b, c": 1, "d": 2}]
+
+
+def test_fields_of_a_tsv_file_end_at_tabs(tmp_path: Path) -> None:
+    (file := tmp_path / "a.tsv").write_text("a, b, c\td\n1\t2\n")
+    (work := tmp_path / "work").mkdir()
+    found = pq.read_table(land_undeclared([file], format="csv", folder=work))
+    assert found.to_pylist() == [{"a, b, c": 1, "d": 2}]
 
 
 def test_gzip_is_read_by_its_suffix_and_damage_is_told(tmp_path: Path) -> None:
@@ -92,6 +115,9 @@ def test_json_lines_keep_what_is_nested(tmp_path: Path) -> None:
         ("a,b\n1,2\n1,2,secret\n", "csv", "1 of 2 records"),
         ("a,a\n1,2\n", "csv", "does not name the columns"),
         ("a,\n1,2\n", "csv", "does not name the columns"),
+        ("a, a\n1,2\n", "csv", "does not name the columns"),
+        ('a,"b\n1,secret\n', "csv", "header line cannot be read"),
+        ('a,"b\n' + "1,secret\n" * 20_000, "csv", "header line cannot be read"),
         ("_source_file\n1\n", "csv", "cannot be one"),
         ("PAR1xxxx", "csv", "another format"),
         ('{"a": 1}\nsecret\n', "jsonl", "near line"),
