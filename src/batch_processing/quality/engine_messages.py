@@ -18,6 +18,8 @@ _ON_THE_RULE = re.compile(
 )
 """How lines of the embedded engine begin that quote the rule and the schema only."""
 _CAST = re.compile(r"\bcast error\b|\b(cannot|could not|failed to|can't) (be )?(cast|parse)\b")
+_SYNTAX = re.compile(r"invalid argument: found ((?P<end>end of input)|.*? at (?P<place>\d+):\d+) expected ", re.DOTALL)
+"""How its parser begins; what it found can be a value in the text, and what it expected names every keyword."""
 _UNREACHABLE = ("UNAVAILABLE", "StatusCode.UNAVAILABLE", "SESSION_CLOSED", "SESSION_CHANGED", "Connection refused")
 
 
@@ -38,6 +40,9 @@ def describe(error: BaseException) -> str:
     lowered = text.lower()
     if "regular expression" in lowered or "regex parse" in lowered or "PATTERN" in (condition or ""):
         return f"{found}: a regular expression is not valid on this engine"
+    if syntax := _SYNTAX.match(text.lstrip()):
+        place = "it ends too early" if syntax["end"] else f"at character {int(syntax['place']) + 1}"
+        return f"{found}: an expression cannot be parsed: {place}"
     if "CAST" in (condition or "") or _CAST.search(lowered):
         return f"{found}: a value cannot be cast to the type it is compared with"
     return found

@@ -119,6 +119,8 @@ def test_a_rule_on_a_column_that_is_not_there_says_which(spark: Any) -> None:
         ("nofun(id) > 1", "unknown function: nofun"),
         ("array(id) > 1", "List(Int32) > Int32"),
         ("cast(secret as date) > date'2020-01-01'", "a value cannot be cast to the type"),
+        ("id ===> cast(secret as int)", "an expression cannot be parsed: at character 6"),
+        ("(id > 5 and secret = 'x'", "an expression cannot be parsed: it ends too early"),
         ("rlike(secret, '(')", "a regular expression is not valid"),
     ],
 )

@@ -19,6 +19,14 @@ QUOTES = [
     ),
     ("invalid timestamp: alice", "AnalysisException"),
     ("Execution error: String 'alice' does not match the expected regex pattern.", "AnalysisException"),
+    (
+        "invalid argument: found alice at 4:5 expected 'CASE', 'CAST', or identifier",
+        "AnalysisException: an expression cannot be parsed: at character 5",
+    ),
+    (
+        "invalid argument: found end of input expected 'CAST', or 'alice'",
+        "AnalysisException: an expression cannot be parsed: it ends too early",
+    ),
     ("alice", "AnalysisException"),
     ("alice\nunknown function: nofun", "AnalysisException"),
     ("it failed: unknown function: alice", "AnalysisException"),
