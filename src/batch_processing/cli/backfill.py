@@ -32,10 +32,17 @@ from batch_processing.settings.values import Values
 if TYPE_CHECKING:
     from batch_processing.warehouse.ledger import Loads
 
-PUBLISHED, NOT_OVER, NOT_RUN = "PUBLISHED", "NOT_OVER", "NOT_RUN"
-"""Why a slice was not run: it is published, it ends in the future, Ctrl-C came first."""
+PUBLISHED, ROWS_REMOVED, NOT_OVER, NOT_RUN = "PUBLISHED", "ROWS_REMOVED", "NOT_OVER", "NOT_RUN"
+"""Why a slice was not run: it is published; it is, and another tool removed rows of it; it ends in the future; Ctrl-C
+came first.
+"""
 
-_WORDS = {PUBLISHED: "skipped: published", NOT_OVER: "skipped: not over yet", NOT_RUN: "not run"}
+_WORDS = {
+    PUBLISHED: "skipped: published",
+    ROWS_REMOVED: "skipped: published, then another tool removed rows of it from the table",
+    NOT_OVER: "skipped: not over yet",
+    NOT_RUN: "not run",
+}
 
 
 @dataclass(frozen=True)
@@ -149,8 +156,8 @@ def _skipped(
     loads = cache(lambda: _loads(loaded, values))
     with ControlStore.open(loaded.project.control_url) as control:
         for wanted in slices:
-            if wanted not in skipped and _is_done(loaded, wanted, values, control, loads):
-                skipped[wanted] = PUBLISHED
+            if wanted not in skipped and (why := _done(loaded, wanted, values, control, loads)):
+                skipped[wanted] = why
     return skipped
 
 
@@ -162,31 +169,39 @@ def _loads(loaded: LoadedPipeline, values: Values) -> Loads | None:
     return table_loads(values.connection(warehouse.connection), table=warehouse.table) if warehouse else None
 
 
-def _is_done(
+def _done(
     loaded: LoadedPipeline, wanted: Slice, values: Values, control: ControlStore, loads: Callable[[], Loads | None]
-) -> bool:
-    """The table holds the slice's generation, a run of it went through to the end, and the warehouse still has it."""
+) -> str:
+    """Why the slice is left alone: the table holds its generation, a run of it went through to the end, and the
+    warehouse still has it. "" where it is to be run.
+    """
     from batch_processing.delta_lake.log import open_table, recorded_generation
+    from batch_processing.delta_lake.publish import find_published
+    from batch_processing.delta_lake.remains import remains_of
     from batch_processing.storage import local_path
 
     pipeline = loaded.spec.pipeline
     generation = control.current_generation(pipeline, wanted)
     passed = [run for run in control.runs_of_slice(pipeline, wanted, generation) if run.outcome.passed]
     if not passed:
-        return False
+        return ""
     ctx = look_at(loaded, RunKey(pipeline, wanted, generation, "RUN_ID"), values=values, control=control)
     table = open_table(local_path(ctx.target_table()))
     if table is None or recorded_generation(table, ctx.app_id) != generation:
-        return False
-    held = loads()
-    if held is None:
-        return True
-    table_id = str(table.metadata().id)
-    if held.generations.get((pipeline, wanted.start, table_id), 0) >= generation:
-        return True
-    # A slice that was overwritten before it was loaded has nothing left to load.
-    versions = [run.version for run in passed if run.version is not None]
-    return loaded.spec.target.mode == "overwrite" and any(held.newest.get(table_id, -1) > one for one in versions)
+        return ""
+    if (held := loads()) is not None:
+        table_id = str(table.metadata().id)
+        loaded_one = held.generations.get((pipeline, wanted.start, table_id), 0)
+        versions = [run.version for run in passed if run.version is not None]
+        # A slice that was overwritten before it was loaded has nothing left to load.
+        overwritten = loaded.spec.target.mode == "overwrite" and any(
+            held.newest.get(table_id, -1) > one for one in versions
+        )
+        if loaded_one < generation and not overwritten:
+            return ""
+    published = find_published(ctx.target_table(), app_id=ctx.app_id, generation=generation)
+    removed = published is not None and published.metadata and remains_of(published).missing
+    return ROWS_REMOVED if removed else PUBLISHED
 
 
 def _check(loaded: LoadedPipeline, wanted: Slice, values: Values, request: BackfillRequest) -> None:
@@ -243,6 +258,8 @@ def _print(loaded: LoadedPipeline, backfill: Backfill, started: datetime) -> Non
         f"\n{loaded.spec.pipeline}: {len(codes)} run in {duration(seconds)}, {codes.count(0)} passed, "
         f"{len(codes) - codes.count(0)} failed, {len(backfill.skipped)} skipped" + (f", {left} not run" if left else "")
     )
+    if ROWS_REMOVED in backfill.skipped.values():
+        console.print("Rows that were removed come back by: batchctl reprocess --slice, once for each such slice")
     if left or any(codes):
         console.print("Next: the same command again; what is published is skipped")
 
@@ -250,13 +267,14 @@ def _print(loaded: LoadedPipeline, backfill: Backfill, started: datetime) -> Non
 def _row(backfill: Backfill, wanted: Slice) -> list[str | Text]:
     end = backfill.ends.get(wanted)
     if end is None:
-        return [wanted.iso, Text(_WORDS[backfill.outcome(wanted)], style="dim")]
-    outcome = Outcome(backfill.outcome(wanted))
+        outcome = backfill.outcome(wanted)
+        return [wanted.iso, Text(_WORDS[outcome], style="yellow" if outcome == ROWS_REMOVED else "dim")]
+    found = Outcome(backfill.outcome(wanted))
     facts, rows = end.facts, end.facts.get("rows") or {}
     error = str(facts.get("error") or "").splitlines()
     return [
         wanted.iso,
-        Text(f"{MARKS[outcome]} {outcome.value.replace('_', ' ')}", style=STYLES[outcome]),
+        Text(f"{MARKS[found]} {found.value.replace('_', ' ')}", style=STYLES[found]),
         str(facts.get("generation") or ""),
         duration(end.seconds),
         percent(facts.get("score")),

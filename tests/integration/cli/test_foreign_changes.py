@@ -95,6 +95,9 @@ def test_removed_rows_are_told_and_a_reprocess_brings_them_back(
     assert code == 3
     assert f"the table holds {left} of them" in run["error"]
     assert "batchctl reprocess" in run["error"]
+    code, span = batchctl("backfill", "--from", "2026-11-01", "--to", "2026-11-02")
+    outcomes = [one["outcome"] for one in span["slices"]]
+    assert (code, outcomes, span["run"]) == (0, ["ROWS_REMOVED", "PUBLISHED" if others else "ROWS_REMOVED"], 0)
     code, again = batchctl("reprocess", "--slice", "2026-11-01")
     assert (code, again["rows"]["published"], again["rows"]["loaded"]) == (0, 100, 100)
     assert ids(project) == [*range(1, 101), *others], "no row twice, none missing"
