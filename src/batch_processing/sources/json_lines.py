@@ -64,6 +64,21 @@ def land_json_lines(path: str, *, spec: FilesSpec, columns: Mapping[str, str], l
     return number
 
 
+def first_misfit(path: str) -> JsonRecord | None:
+    """The first record of a file that is no JSON object; None where all are.
+
+    Raises:
+        SourceMissing, SourceUnreadable: the file as a whole cannot be read.
+    """
+    number = 0
+    with open_bytes(path) as source:
+        for line in (line for lines in _blocks(source) for line in lines if line.strip()):
+            number += 1
+            if (record := parse_record(line, number=number, decimals=False)).error:
+                return record
+    return None
+
+
 def parse_record(line: bytes, *, number: int, decimals: bool) -> JsonRecord:
     """Reads one JSON object; numbers with a fraction become Decimal where `decimals`, so that none is bent."""
     raw = line.rstrip(b"\r\n").decode("utf-8", errors="backslashreplace")

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from batch_processing.errors import SourceUnreadable
 from batch_processing.settings.models import SourceSpec
 from batch_processing.sources.files import extract_files, file_facts
+from batch_processing.sources.json_lines import first_misfit
 from batch_processing.sources.opening import check_text, open_bytes
 
 TextFormat = Literal["csv", "jsonl"]
@@ -52,7 +53,9 @@ _JSON_TYPES = {
 }
 _JSON_AS_TEXT = ('"NULL"', "JSON", "UUID", "TIME", "TIME WITH TIME ZONE", "INTERVAL", "BLOB", "BIT")
 _QUOTED = re.compile(r'"[^"]*"')
-_LINE = re.compile(r"\bline (\d+)")
+_SAME_KEYS = re.compile(r"the keys '([^']*)' and '([^']*)' differ only in case")
+_BOM = b"\xef\xbb\xbf"
+_CHUNK = 1 << 20
 
 
 def land_undeclared(files: Sequence[Path], *, format: TextFormat, folder: Path) -> Path:
@@ -194,9 +197,8 @@ def _first_reject(files: Sequence[str]) -> str:
 def _land_json_lines(files: Sequence[Path], folder: Path) -> Path:
     links = folder / "links"
     links.mkdir(parents=True)
-    for number, file in enumerate(files):  # a name may hold what the reader takes for a pattern
-        suffix = ".jsonl.gz" if file.name.lower().endswith(".gz") else ".jsonl"
-        (links / f"{number:06d}{suffix}").symlink_to(file.resolve())
+    for number, file in enumerate(files):
+        _give_json_lines(file, links / f"{number:06d}")
     with _database() as database:
         try:
             records = database.read_json(
@@ -206,13 +208,43 @@ def _land_json_lines(files: Sequence[Path], folder: Path) -> Path:
             columns = [_json_column(name, str(kind)) for name, kind in pairs]
             return _write(records.project(", ".join(columns)), folder)
         except duckdb.Error as error:
-            line = _LINE.search(str(error))  # the rest of the text may quote the data
             raise SourceUnreadable(
                 "the file cannot be read as JSON lines",
                 where=str(files[0]) if len(files) == 1 else f"{len(files)} files beside {files[0]}",
-                found=f"something else near line {line[1]}" if line else type(error).__name__,
+                found=_json_trouble(files, error),
                 fix="write one JSON object per line, UTF-8",
             ) from error
+
+
+def _give_json_lines(file: Path, place: Path) -> None:
+    """Puts a file where its name holds nothing that the reader takes for a pattern, and without a byte order mark."""
+    with open_bytes(str(file)) as source:
+        start = source.read(_CHUNK)
+        check_text(start, str(file))
+        if start.removeprefix(_BOM).lstrip().startswith(b"["):
+            raise SourceUnreadable(
+                "the file holds a JSON array, not JSON lines",
+                where=str(file),
+                fix="write one JSON object per line, as `jq -c '.[]'` does",
+            )
+        if start.startswith(_BOM):
+            with place.with_suffix(".jsonl").open("wb") as copy:
+                copy.write(start.removeprefix(_BOM))
+                while block := source.read(_CHUNK):
+                    copy.write(block)
+            return
+    suffix = ".jsonl.gz" if file.name.lower().endswith(".gz") else ".jsonl"
+    place.with_suffix(suffix).symlink_to(file.resolve())
+
+
+def _json_trouble(files: Sequence[Path], error: duckdb.Error) -> str:
+    """What the reader met, in words that quote no data."""
+    if keys := _SAME_KEYS.search(str(error)):
+        return f"keys that only the case tells apart: {keys[1]}, {keys[2]}"
+    for file in files:
+        if (record := first_misfit(str(file))) is not None:
+            return f"record {record.number} of {file.name}: {record.error}"
+    return "no object with a key" if "expected records" in str(error) else type(error).__name__
 
 
 def _json_column(name: str, kind: str) -> str:

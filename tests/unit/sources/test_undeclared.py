@@ -94,6 +94,16 @@ def test_gzip_is_read_by_its_suffix_and_damage_is_told(tmp_path: Path) -> None:
         land_undeclared([bad], format="csv", folder=work)
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz"])
+def test_a_byte_order_mark_before_json_lines_is_no_data(tmp_path: Path, suffix: str) -> None:
+    text = b'\xef\xbb\xbf{"a": 1}\n' + b'{"a": 2}\n' * 200_000
+    (file := tmp_path / f"in.{suffix}").write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
+    (work := tmp_path / "work").mkdir()
+    found = pq.read_table(land_undeclared([file], format="jsonl", folder=work))
+    assert found.num_rows == 200_001
+    assert found["a"].to_pylist().count(1) == 1
+
+
 def test_json_lines_keep_what_is_nested(tmp_path: Path) -> None:
     found = land(
         tmp_path,
@@ -120,8 +130,15 @@ def test_json_lines_keep_what_is_nested(tmp_path: Path) -> None:
         ('a,"b\n' + "1,secret\n" * 20_000, "csv", "header line cannot be read"),
         ("_source_file\n1\n", "csv", "cannot be one"),
         ("PAR1xxxx", "csv", "another format"),
-        ('{"a": 1}\nsecret\n', "jsonl", "near line"),
-        ("[1, 2]\n", "jsonl", "JSON lines"),
+        ('{"a": 1}\nsecret\n', "jsonl", "record 2 of"),
+        ("[1, 2]\n", "jsonl", "JSON array, not JSON lines"),
+        ('\n [{"a": "secret"}]\n', "jsonl", "JSON array, not JSON lines"),
+        ("1\n2\n", "jsonl", "record 1 of"),
+        ('{"a": 1}\n\n{"a": "secret', "jsonl", "record 2 of"),
+        ("{}\n{}\n", "jsonl", "no object with a key"),
+        ('{"a": "secret", "A": 1}\n', "jsonl", "only the case tells apart: A, a"),
+        ('{"a": 1, "a": "secret"}\n', "jsonl", "record 1 of"),
+        ("PAR1xxxx", "jsonl", "another format"),
     ],
 )
 def test_what_cannot_be_read_is_named_without_its_values(
