@@ -20,6 +20,11 @@ _ON_THE_RULE = re.compile(
 _CAST = re.compile(r"\bcast error\b|\b(cannot|could not|failed to|can't) (be )?(cast|parse)\b")
 _SYNTAX = re.compile(r"invalid argument: found ((?P<end>end of input)|.*? at (?P<place>\d+):\d+) expected ", re.DOTALL)
 """How its parser begins; what it found can be a value in the text, and what it expected names every keyword."""
+_MORE_THAN_A_ROW = re.compile(
+    r"Aggregate function calls cannot |Physical plan does not support logical expression (Aggregate|Window)Function\("
+    r"|explode should be rewritten |Non-deterministic expression |monotonically_increasing_id\(\) was not rewritten "
+)
+"""How its lines begin on an expression that is not of one row's values alone; the expression follows."""
 _UNREACHABLE = ("UNAVAILABLE", "StatusCode.UNAVAILABLE", "SESSION_CLOSED", "SESSION_CHANGED", "Connection refused")
 
 
@@ -43,6 +48,11 @@ def describe(error: BaseException) -> str:
     if syntax := _SYNTAX.match(text.lstrip()):
         place = "it ends too early" if syntax["end"] else f"at character {int(syntax['place']) + 1}"
         return f"{found}: an expression cannot be parsed: {place}"
+    if _MORE_THAN_A_ROW.match(text.lstrip()):
+        return (
+            f"{found}: a condition is of one row's values; it cannot hold an aggregate, a window, explode, or a "
+            "function that gives another value each time"
+        )
     if "CAST" in (condition or "") or _CAST.search(lowered):
         return f"{found}: a value cannot be cast to the type it is compared with"
     return found

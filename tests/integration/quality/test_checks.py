@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from batch_processing.errors import UsageError
@@ -198,6 +199,29 @@ def test_a_row_check_that_forgot_to_compare_is_an_error(orders: Any, column: str
 
     (found,) = validate(orders, checks=Checks(row=(present,)), threshold=0).result.rules
     assert (found.outcome, "expected boolean" in found.message) == (Outcome.ERROR, True)
+
+
+MORE_THAN_A_ROW = {
+    "aggregate": lambda: F.count("id") > 1,
+    "window": lambda: F.row_number().over(Window.partitionBy("mail").orderBy("id")) < 3,
+    "explode": lambda: F.explode(F.array(F.lit(True), F.lit(False))),
+    "chance": lambda: F.rand() > 0.5,
+}
+
+
+@pytest.mark.parametrize("name", MORE_THAN_A_ROW)
+def test_a_row_check_of_more_than_a_row_is_an_error_of_its_own(orders: Any, name: str) -> None:
+    @row_check
+    def wide(df: Any) -> Any:
+        return MORE_THAN_A_ROW[name]()
+
+    @row_check
+    def narrow(df: Any) -> Any:
+        return F.lit(True)
+
+    wide_one, narrow_one = validate(orders, checks=Checks(row=(wide, narrow)), threshold=0).result.rules
+    assert (wide_one.outcome, narrow_one.outcome) == (Outcome.ERROR, Outcome.PASS)
+    assert len(wide_one.message.split("Exception", 1)[1]) > 30, "more than the class of the error"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ QUOTES = [
         "invalid argument: found end of input expected 'CAST', or 'alice'",
         "AnalysisException: an expression cannot be parsed: it ends too early",
     ),
+    ("Aggregate function calls cannot be nested: 'count(alice)' is nested", "AnalysisException: a condition is of one"),
+    ("Non-deterministic expression alice should not appear", "AnalysisException: a condition is of one row's values"),
     ("alice", "AnalysisException"),
     ("alice\nunknown function: nofun", "AnalysisException"),
     ("it failed: unknown function: alice", "AnalysisException"),
