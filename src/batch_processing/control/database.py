@@ -90,7 +90,10 @@ def open_database(url: str) -> Database:
         if parsed.get_backend_name() == "sqlite":
             engine = _sqlite_engine(parsed)
         else:
-            engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True, pool_size=2)
+            # No table has an hstore column: without it a new connection is not asked for the type.
+            engine = create_engine(
+                parsed, hide_parameters=True, pool_pre_ping=True, pool_size=2, use_native_hstore=False
+            )
         database = Database(engine, address=address)
         try:
             _ensure_tables(database)
