@@ -92,6 +92,10 @@ def _run_record(
     )
 
 
+PROCESS_COLUMNS = ("pipeline", "slice_start", "slice_end", "generation", "run_id", "host", "pid", "process_started")
+"""What says which run it is and which process it is in."""
+
+
 def run_key(row: Row[Any]) -> RunKey:
     return RunKey(row.pipeline, Slice(row.slice_start, row.slice_end), row.generation, row.run_id)
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import case, select, update
+from sqlalchemy import Connection, case, select, update
 
 from batch_processing.control import reading, schema
 from batch_processing.control.alerts import AlertOutbox
@@ -116,10 +116,18 @@ class ControlStore:
                 )
             )
 
-    def record_step(self, key: RunKey, result: StepResult) -> None:
-        """Keeps one attempt of a step; the same attempt recorded again replaces it."""
+    def record_step(self, key: RunKey, result: StepResult, *, counts: Mapping[str, int | None] | None = None) -> None:
+        """Keeps one attempt of a step; the same attempt recorded again replaces it.
+
+        Args:
+            key: the run.
+            result: what happened.
+            counts: what it gave to the row ledger, named as in RowCounts; kept together with it.
+        """
         with self._database.writing() as connection:
             self._database.upsert(connection, schema.steps, reading.step_row(key.digest, result))
+            if counts:
+                _change(connection, key, _row_columns(counts))
 
     def record_quality(self, key: RunKey, result: QualityResult) -> None:
         """Keeps the verdict on one dataset; a later one on the same dataset replaces it."""
@@ -207,16 +215,9 @@ class ControlStore:
             return connection.execute(statement).rowcount > 0
 
     def _set(self, key: RunKey, **values: Any) -> None:
-        if not values:
-            return
-        with self._database.writing() as connection:
-            done = connection.execute(update(schema.runs).where(schema.runs.c.run == key.digest).values(values))
-        if done.rowcount == 0:
-            raise UsageError(
-                "the run is not in the control store",
-                where=f"{key.pipeline} {key.slice} {key.run_id}",
-                fix="start_run first",
-            )
+        if values:
+            with self._database.writing() as connection:
+                _change(connection, key, values)
 
     # --- looking back
 
@@ -245,12 +246,6 @@ class ControlStore:
         with self._database.reading() as connection:
             found = connection.execute(select(schema.runs).where(schema.runs.c.run == key.digest)).all()
             return next(iter(reading.run_records(connection, found)), None)
-
-    def last_attempts(self, key: RunKey) -> tuple[StepResult, ...]:
-        """The last attempt of every step of a run, in the order they started."""
-        table = schema.steps
-        with self._database.reading() as connection:
-            return reading.last_attempts(connection.execute(select(table).where(table.c.run == key.digest)).all())
 
     def attempts(self, key: RunKey) -> tuple[StepResult, ...]:
         """Every attempt of every step of a run, in the order they started."""
@@ -292,6 +287,23 @@ class ControlStore:
         )
         with self._database.reading() as connection:
             return reading.run_records(connection, connection.execute(query).all())
+
+    def processes(self, host: str, *, pipeline: str | None = None) -> tuple[tuple[RunKey, ProcessMark], ...]:
+        """The runs that have not ended and that one process of this host runs, newest first; none of Airflow's.
+
+        Few columns and no steps: each of Airflow's tasks asks for them.
+        """
+        table = schema.runs
+        query = (
+            select(*(table.c[name] for name in reading.PROCESS_COLUMNS))
+            .where(table.c.outcome == Outcome.RUNNING.value, table.c.host == host)
+            .order_by(table.c.started_at.desc(), table.c.run)
+        )
+        if pipeline is not None:
+            query = query.where(table.c.pipeline == pipeline)
+        with self._database.reading() as connection:
+            found = connection.execute(query).all()
+        return tuple((reading.run_key(row), ProcessMark(row.host, row.pid, row.process_started)) for row in found)
 
     def pipelines_of_table(self, table_path: str) -> frozenset[str]:
         """Pipelines that have published to a table, or quarantined rows in it."""
@@ -362,6 +374,16 @@ class ControlStore:
     def mark_alert(self, dedupe_key: str, *, sent: bool, error: str = "") -> None:
         """Records that an alert was sent, or why it was not; then it stays pending."""
         self._alerts.mark(dedupe_key, sent=sent, error=error)
+
+
+def _change(connection: Connection, key: RunKey, values: Mapping[str, Any]) -> None:
+    done = connection.execute(update(schema.runs).where(schema.runs.c.run == key.digest).values(values))
+    if done.rowcount == 0:
+        raise UsageError(
+            "the run is not in the control store",
+            where=f"{key.pipeline} {key.slice} {key.run_id}",
+            fix="start_run first",
+        )
 
 
 def _row_columns(counts: Mapping[str, int | None]) -> dict[str, int | None]:

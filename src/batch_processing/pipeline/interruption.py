@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from pathlib import Path
 
-from batch_processing.control.process import is_gone
+from batch_processing.control.process import is_gone, this_host
 from batch_processing.control.records import RunRecord
 from batch_processing.control.store import ControlStore
 from batch_processing.storage import write_atomic
 
 _LOG = logging.getLogger(__name__)
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def end_run(record: RunRecord, *, error: str, control: ControlStore) -> RunRecord:
@@ -51,15 +49,15 @@ def end_interrupted(control: ControlStore, *, pipeline: str | None = None) -> tu
         ControlStoreError: the store cannot be reached.
     """
     ended = []
-    for record in control.running(since=_EVER):
-        if pipeline not in (None, record.key.pipeline) or record.process is None or not is_gone(record.process):
+    for key, process in control.processes(this_host(), pipeline=pipeline):
+        record = control.record(key) if is_gone(process) else None
+        if record is None:
             continue
-        host = record.process.host.partition("/")[0]
         error = (
-            f"interrupted: process {record.process.pid} on {host} ended without a word, in or after "
+            f"interrupted: process {process.pid} on {process.host.partition('/')[0]} ended without a word, in or after "
             f"{record.steps[-1].step if record.steps else 'its start'}: killed, or out of memory. "
-            f"To do: run it again: batchctl run FILE --slice {record.key.slice.iso}, "
-            f"where FILE declares the pipeline {record.key.pipeline}"
+            f"To do: run it again: batchctl run FILE --slice {key.slice.iso}, "
+            f"where FILE declares the pipeline {key.pipeline}"
         )
         ended.append(end_run(record, error=error, control=control))
     return tuple(ended)

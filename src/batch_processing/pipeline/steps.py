@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from batch_processing.alerts.mail import send_pending
+from batch_processing.control.records import RunRecord
 from batch_processing.errors import BatchError, DataError, TechnicalError
 from batch_processing.pipeline import landing_steps, quality_steps, table_steps
 from batch_processing.pipeline.context import RunContext
@@ -156,16 +157,18 @@ def _outcome(error: BatchError | None, summary: dict[str, Any]) -> Outcome:
 
 def _store(ctx: RunContext, step: PlanStep, result: StepResult) -> None:
     """Keeps the result. The run ends with its last step, and is failed for as long as a step's last attempt is."""
-    ctx.control.record_step(ctx.key, result)
-    _store_rows(ctx, step, result)
-    last_attempts = ctx.control.last_attempts(ctx.key)
-    broken = next((one for one in last_attempts if _breaks_the_run(ctx, one)), None)
+    given = {name: result.summary[name] for name in _COUNTS.get(step.kind, ()) if name in result.summary}
+    ctx.control.record_step(ctx.key, result, counts=given)
+    record = ctx.control.record(ctx.key)
+    broken = next((one for one in record.steps if _breaks_the_run(ctx, one)), None) if record else None
     if broken is not None:
         ctx.control.finish_run(ctx.key, outcome=broken.outcome, error=broken.error)
+        record = None
     elif step.id == ctx.plan.last.id:
         ctx.control.finish_run(ctx.key, outcome=_run_outcome(ctx))
         send_pending(values=ctx.values, control=ctx.control)
-    refresh_report(ctx)
+        record = None
+    refresh_report(ctx, record)
 
 
 def _breaks_the_run(ctx: RunContext, result: StepResult) -> bool:
@@ -180,13 +183,6 @@ def _breaks_the_run(ctx: RunContext, result: StepResult) -> bool:
     return not step.teardown_of
 
 
-def _store_rows(ctx: RunContext, step: PlanStep, result: StepResult) -> None:
-    names = _COUNTS.get(step.kind, ())
-    counts = {name: result.summary[name] for name in names if name in result.summary}
-    if counts:
-        ctx.control.update_rows(ctx.key, **counts)
-
-
 def _run_outcome(ctx: RunContext) -> Outcome:
     published = table_steps.published_of(ctx)
     if published is not None and "outcome" in published.metadata:
@@ -196,12 +192,17 @@ def _run_outcome(ctx: RunContext) -> Outcome:
     return Outcome.PASS_WITH_QUARANTINE if bad else Outcome.PASS
 
 
-def refresh_report(ctx: RunContext) -> None:
-    """Writes the run's HTML report anew. Telemetry never changes a verdict, so a failure here is only logged."""
+def refresh_report(ctx: RunContext, record: RunRecord | None = None) -> None:
+    """Writes the run's HTML report anew. Telemetry never changes a verdict, so a failure here is only logged.
+
+    Args:
+        ctx: the run.
+        record: the run as it is recorded now; else it is read.
+    """
     from batch_processing.report.html import render_report
 
     try:
-        record = ctx.control.run(ctx.run_id, pipeline=ctx.spec.pipeline)
+        record = record or ctx.control.run(ctx.run_id, pipeline=ctx.spec.pipeline)
         if record.report != str(ctx.report_path):
             ctx.control.record_report(ctx.key, str(ctx.report_path))
             record = replace(record, report=str(ctx.report_path))

@@ -180,6 +180,20 @@ def test_text_that_databases_refuse_is_kept_readable(store: ControlStore) -> Non
     assert found.summary["nul"] == "a\x00b"
 
 
+def test_what_a_step_counted_is_kept_together_with_it_or_not_at_all(store: ControlStore) -> None:
+    run = key()
+    started(store, run)
+    store.record_step(run, StepResult("validate", Outcome.PASS), counts={"valid": 3, "quarantined": None})
+    with pytest.raises(UsageError, match="stagd"):
+        store.record_step(run, StepResult("transform", Outcome.PASS), counts={"staged": 3, "stagd": 3})
+    with pytest.raises(UsageError, match="not in the control store"):
+        store.record_step(key("never started"), StepResult("validate", Outcome.PASS), counts={"valid": 3})
+    found = store.run("run-1")
+    assert [step.step for step in found.steps] == ["validate"]
+    assert (found.rows.valid, found.rows.quarantined, found.rows.staged) == (3, None, None)
+    assert store.attempts(key("never started")) == ()
+
+
 def test_times_without_a_zone_are_refused(store: ControlStore) -> None:
     run = key()
     started(store, run)

@@ -136,7 +136,8 @@ def test_runs_of_other_hosts_and_of_airflow_are_left_alone(folder: SmallProject)
         for name, mark in marks.items():
             key = RunKey("orders", SLICE, 1, name)
             control.start_run(key, engine="embedded", trigger="cli", process=mark)
-        ended = end_interrupted(control)
+        assert end_interrupted(control, pipeline="another") == ()
+        ended = end_interrupted(control, pipeline="orders")
         assert [run.key.run_id for run in ended] == ["gone"]
         assert end_interrupted(control) == ()
 
