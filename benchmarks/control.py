@@ -3,8 +3,14 @@
     .venv/bin/python -m benchmarks.control [--runs 5]
 
 Runs the project of `batchctl init` slice by slice, with the control store in SQLite and in PostgreSQL (where its server
-programs are installed), and prints the time in the store per step; opening and closing it count. The first run, which
-makes the tables, is left out. Under Airflow each step opens the store anew: what that adds is the second figure.
+programs are installed; it does not wait for its disk), and prints the time in the store per step, opening and closing
+included:
+
+- in one process that has the store open, as `batchctl run` does: the time of a run by its steps.
+- with a store that each step opens anew, as each task under Airflow does: the median of the steps, each with a
+  connection of its own and with its statements compiled for it alone.
+
+Left out are the first run, which makes the tables, and what a new process has to import.
 """
 
 from __future__ import annotations
@@ -28,7 +34,11 @@ from batch_processing.cli.places import values_for
 from batch_processing.cli.project import make_project
 from batch_processing.control.store import ControlStore
 from batch_processing.pipeline.context import open_run
+from batch_processing.pipeline.manifests import WaitManifest
+from batch_processing.pipeline.plan import StepKind, build_plan
 from batch_processing.pipeline.runner import run_pipeline
+from batch_processing.pipeline.steps import execute_step
+from batch_processing.results import Slice
 from batch_processing.settings.loading import LoadedPipeline, load_pipeline
 from batch_processing.settings.slices import parse_slice
 
@@ -51,35 +61,43 @@ def _measure(name: str, url: str, runs: int) -> None:
         make_project(Path(folder) / "project", seed=1)
         environ = {**os.environ, "BATCH_HOME": f"{folder}/home", **({"BATCH_CONTROL_STORE": url} if url else {})}
         loaded = load_pipeline(next((Path(folder) / "project").glob("*.yml")), environ=environ)
-        per_step, seconds = [], []
-        for number in range(runs + 1):
-            day = date(2026, 11, 1) + timedelta(days=number)
-            _spent[0], started = 0.0, time.perf_counter()
-            done = run_pipeline(
-                loaded,
-                values=values_for(loaded.project, ()),
-                slice=parse_slice(day.isoformat(), loaded.spec.schedule),
-            )
-            if not done.outcome.passed:
-                raise SystemExit(f"the run failed: {done.error}")
-            seconds.append(time.perf_counter() - started)
-            per_step.append(1000 * _spent[0] / len(done.steps))
-            alone = [_opening(loaded, day + timedelta(days=1)) for _ in range(5)]
-    middle = statistics.median(per_step[1:])
-    each = ", ".join(f"{one:.1f}" for one in per_step[1:])
+        _whole_run(loaded, day=0)
+        whole = [_whole_run(loaded, day=number) for number in range(1, runs + 1)]
+        alone = [each for number in range(runs + 1, 2 * runs + 1) for each in _step_by_step(loaded, day=number)]
+    per_step = [spent for spent, _ in whole]
     print(
-        f"{name:12}{middle:6.1f} ms a step  ({each}); {len(done.steps)} steps, run {statistics.median(seconds):.2f} s; "
-        f"opened by each step {middle + statistics.median(alone):.1f} ms"
+        f"{name:12}{statistics.median(per_step):6.1f} ms a step  ({', '.join(f'{one:.1f}' for one in per_step)}); "
+        f"{len(alone) // runs} steps, run {statistics.median(seconds for _, seconds in whole):.2f} s; "
+        f"opened by each step {statistics.median(alone):.1f} ms"
     )
 
 
-def _opening(loaded: LoadedPipeline, day: date) -> float:
-    """Milliseconds in the store to open a run for one step and to close it, as an Airflow task does."""
-    before = _spent[0]
-    values, slice = values_for(loaded.project, ()), parse_slice(day.isoformat(), loaded.spec.schedule)
-    with open_run(loaded, values=values, slice=slice, run_id=f"opened-{day}", trigger="airflow"):
-        pass
-    return 1000 * (_spent[0] - before)
+def _whole_run(loaded: LoadedPipeline, *, day: int) -> tuple[float, float]:
+    """Milliseconds in the store per step of a run in one process, and the run's seconds."""
+    _spent[0], started = 0.0, time.perf_counter()
+    done = run_pipeline(loaded, values=values_for(loaded.project, ()), slice=_slice(loaded, day))
+    seconds = time.perf_counter() - started
+    if not done.outcome.passed:
+        raise SystemExit(f"the run failed: {done.error}")
+    return 1000 * _spent[0] / len(done.steps), seconds
+
+
+def _step_by_step(loaded: LoadedPipeline, *, day: int) -> Iterator[float]:
+    """Milliseconds in the store of each step of a run, opened for it as `operators.step.run_step` does."""
+    parts: dict[str, int] = {}
+    for step in build_plan(loaded.spec).steps:
+        for part in range(parts[step.mapped_over]) if step.mapped_over else (None,):
+            _spent[0] = 0.0
+            values, slice = values_for(loaded.project, ()), _slice(loaded, day)
+            with open_run(loaded, values=values, slice=slice, run_id=f"opened-{day}", trigger="airflow") as run:
+                execute_step(run, step, part=part)
+                if step.kind is StepKind.WAIT:
+                    parts[step.id] = len(run.manifests.need(step.id, WaitManifest).parts)
+            yield 1000 * _spent[0]
+
+
+def _slice(loaded: LoadedPipeline, day: int) -> Slice:
+    return parse_slice((date(2026, 11, 1) + timedelta(days=day)).isoformat(), loaded.spec.schedule)
 
 
 def _time_the_store() -> None:
