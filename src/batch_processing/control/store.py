@@ -77,8 +77,8 @@ class ControlStore:
 
     # --- a run, as it goes on
 
-    def start_run(self, key: RunKey, *, engine: str, trigger: str, process: ProcessMark | None = None) -> None:
-        """Records a run's start. A retry of the same run opens it again, unless it has passed.
+    def start_run(self, key: RunKey, *, engine: str, trigger: str, process: ProcessMark | None = None) -> bool:
+        """Records a run's start, and says whether it is the first: a retry opens the run again, unless it has passed.
 
         Args:
             key: the run.
@@ -110,11 +110,10 @@ class ControlStore:
             reopened["engine"] = engine
         with self._database.writing() as connection:
             statement = self._database.insert(schema.runs).values(row)
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["run"], set_=reopened, where=schema.runs.c.outcome.not_in(_PASSED)
-                )
-            )
+            statement = statement.on_conflict_do_update(
+                index_elements=["run"], set_=reopened, where=schema.runs.c.outcome.not_in(_PASSED)
+            ).returning(schema.runs.c.started_at)
+            return bool(connection.execute(statement).scalar() == row["started_at"])
 
     def record_step(self, key: RunKey, result: StepResult, *, counts: Mapping[str, int | None] | None = None) -> None:
         """Keeps one attempt of a step; the same attempt recorded again replaces it.

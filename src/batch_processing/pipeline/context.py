@@ -222,8 +222,8 @@ def open_run(
         folder = project.run_folder(spec.pipeline, slice, generation, run_id)
         # An Airflow run has many processes, one after the other; its callbacks end it.
         process = None if trigger == "airflow" else this_process()
-        end_interrupted(control, pipeline=spec.pipeline)
-        control.start_run(key, engine=spec.engine.name, trigger=trigger, process=process)
+        if control.start_run(key, engine=spec.engine.name, trigger=trigger, process=process):
+            end_interrupted(control, pipeline=spec.pipeline)
         context = RunContext(loaded, plan, key, values, control, folder, one_process=trigger != "airflow")
         try:
             yield context

@@ -62,3 +62,12 @@ def test_a_step_reads_its_run_once(project: SmallProject, asked: list[str]) -> N
         assert (
             len([sql for sql in asked if sql.startswith("SELECT") and f"FROM {table} " in sql.replace("\n", " ")]) == 1
         )
+
+
+def test_only_the_first_step_of_a_run_looks_for_killed_ones(project: SmallProject, asked: list[str]) -> None:
+    project.write_orders(GOOD_ROWS)
+    first_step(project, "one run")
+    assert [sql for sql in asked if "batch_runs.host = " in sql]
+    asked.clear()
+    first_step(project, "one run")
+    assert not [sql for sql in asked if "batch_runs.host = " in sql]
