@@ -145,8 +145,13 @@ def _require_rule(rule: str, table: QuarantineTable) -> None:
             runs = control.history(pipeline=table.pipeline, limit=_RUNS)
         known |= {found.rule_id for run in runs for verdict in run.quality for found in verdict.rules}
     if rule not in known:
-        near = difflib.get_close_matches(rule, known, n=3, cutoff=0.3) or sorted(known)[:5]
-        raise UsageError(f"no rule {rule}", found=f"there are: {', '.join(near)}", fix="name one of them")
+        close = difflib.get_close_matches(rule, known, n=1, cutoff=0.5)
+        raise UsageError(
+            f"there is no rule {rule}",
+            where=f"{table.pipeline} / {table.source}",
+            found=f"the rules {', '.join(sorted(known))}",
+            fix=f"name one of them, as {close[0]}" if close else "name one of them",
+        )
 
 
 def _tables(wanted: QuarantineFilter, *, may_be_none: bool = False) -> list[QuarantineTable]:
