@@ -330,7 +330,7 @@ def maintain(
 
 def run_cli(arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit code; whatever goes wrong is told in a few lines."""
-    as_json = "--json" in arguments and "--help" not in arguments
+    as_json = "--json" in arguments and not {"--help", "-h"} & set(arguments)
     with json_alone(as_json):
         return _run(arguments, as_json=as_json)
 

@@ -48,6 +48,12 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(name in out for name in COMMANDS)
 
 
+@pytest.mark.parametrize("asked", ["--help", "-h"])
+def test_help_is_on_standard_output_also_beside_json(capsys: pytest.CaptureFixture[str], asked: str) -> None:
+    assert run_cli(["check", "--json", asked]) == 0
+    assert "--threshold" in capsys.readouterr().out
+
+
 def test_no_command_at_all_shows_the_help_and_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli([]) == 2
     assert "history" in capsys.readouterr().out
