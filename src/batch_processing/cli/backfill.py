@@ -177,7 +177,7 @@ def _done(
     """
     from batch_processing.delta_lake.log import open_table, recorded_generation
     from batch_processing.delta_lake.publish import find_published
-    from batch_processing.delta_lake.remains import remains_of
+    from batch_processing.pipeline.whole import known_remains
     from batch_processing.storage import local_path
 
     pipeline = loaded.spec.pipeline
@@ -189,19 +189,16 @@ def _done(
     table = open_table(local_path(ctx.target_table()))
     if table is None or recorded_generation(table, ctx.app_id) != generation:
         return ""
-    if (held := loads()) is not None:
-        table_id = str(table.metadata().id)
-        loaded_one = held.generations.get((pipeline, wanted.start, table_id), 0)
-        versions = [run.version for run in passed if run.version is not None]
+    held, table_id = loads(), str(table.metadata().id)
+    if held is not None and held.generations.get((pipeline, wanted.start, table_id), 0) < generation:
         # A slice that was overwritten before it was loaded has nothing left to load.
-        overwritten = loaded.spec.target.mode == "overwrite" and any(
-            held.newest.get(table_id, -1) > one for one in versions
-        )
-        if loaded_one < generation and not overwritten:
+        overwrites = loaded.spec.target.mode == "overwrite"
+        versions = [run.version for run in passed if overwrites and run.version is not None]
+        if not any(held.newest.get(table_id, -1) > one for one in versions):
             return ""
     published = find_published(ctx.target_table(), app_id=ctx.app_id, generation=generation)
-    removed = published is not None and published.metadata and remains_of(published).missing
-    return ROWS_REMOVED if removed else PUBLISHED
+    remains = known_remains(published) if published is not None else None
+    return ROWS_REMOVED if remains is not None and remains.missing else PUBLISHED
 
 
 def _check(loaded: LoadedPipeline, wanted: Slice, values: Values, request: BackfillRequest) -> None:
@@ -267,14 +264,14 @@ def _print(loaded: LoadedPipeline, backfill: Backfill, started: datetime) -> Non
 def _row(backfill: Backfill, wanted: Slice) -> list[str | Text]:
     end = backfill.ends.get(wanted)
     if end is None:
-        outcome = backfill.outcome(wanted)
-        return [wanted.iso, Text(_WORDS[outcome], style="yellow" if outcome == ROWS_REMOVED else "dim")]
-    found = Outcome(backfill.outcome(wanted))
+        why = backfill.outcome(wanted)
+        return [wanted.iso, Text(_WORDS[why], style="yellow" if why == ROWS_REMOVED else "dim")]
+    outcome = Outcome(backfill.outcome(wanted))
     facts, rows = end.facts, end.facts.get("rows") or {}
     error = str(facts.get("error") or "").splitlines()
     return [
         wanted.iso,
-        Text(f"{MARKS[found]} {found.value.replace('_', ' ')}", style=STYLES[found]),
+        Text(f"{MARKS[outcome]} {outcome.value.replace('_', ' ')}", style=STYLES[outcome]),
         str(facts.get("generation") or ""),
         duration(end.seconds),
         percent(facts.get("score")),

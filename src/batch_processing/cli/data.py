@@ -86,11 +86,9 @@ def find_data(path: Path) -> DataPlace:
 
 def _in_folder(folder: Path) -> tuple[Path, ...]:
     found = sorted(folder.rglob("*"))
-    if tables := [
-        str(one.parent)
-        for one in found
-        if one.name == "_delta_log" and one.is_dir() and not _hidden(one.parent, folder)
-    ]:
+    logs = [one for one in found if one.name == "_delta_log" and one.is_dir()]
+    tables = [str(log.parent) for log in logs if not _hidden(log.parent, folder)]
+    if tables:
         raise UsageError(
             "the folder holds a Delta table further down, whose log says which rows it has",
             where=str(folder),

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from batch_processing.errors import TableError
 from batch_processing.results import Published, Slice
 
+if TYPE_CHECKING:
+    from batch_processing.delta_lake.remains import Remains
+
 _LOG = logging.getLogger(__name__)
+
+
+def known_remains(published: Published) -> Remains | None:
+    """What the table still holds of a publish; None where the log no longer has the commit."""
+    from batch_processing.delta_lake.remains import remains_of
+
+    return remains_of(published) if published.metadata else None
 
 
 def check_whole(published: Published, slice: Slice) -> None:
@@ -19,11 +30,9 @@ def check_whole(published: Published, slice: Slice) -> None:
     Raises:
         TableError: another tool removed rows of it.
     """
-    from batch_processing.delta_lake.remains import remains_of
-
-    if not published.metadata:
-        return  # the log no longer has the commit
-    remains = remains_of(published)
+    remains = known_remains(published)
+    if remains is None:
+        return
     if remains.missing:
         raise TableError(
             "another tool removed rows that the slice had published",

@@ -24,10 +24,9 @@ from batch_processing.sources.casting import FALSE_TEXTS, NAIVE, TRUE_TEXTS, UTC
 from batch_processing.sources.columns import match_columns
 from batch_processing.sources.framing import Dialect, Frame, Framer
 from batch_processing.sources.landing import Landing, Reject
-from batch_processing.sources.opening import check_text, open_bytes
+from batch_processing.sources.opening import BOM, check_text, open_bytes
 
 _LOWER = np.uint8(0x20)  # the bit that tells small ASCII letters from capitals
-_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def land_delimited(path: str, *, spec: FilesSpec, columns: Mapping[str, str], la
     with open_bytes(path) as source:
         framer = Framer(source.read, dialect=dialect, path=path)
         check_text(framer.start(), path)
-        if framer.start(3) == _BOM:
+        if framer.start(3) == BOM:
             framer.skip(3)
         header = framer.header() if spec.header else None
         names = _header_names(header, dialect) if spec.header else tuple(columns)

@@ -15,11 +15,10 @@ from batch_processing.errors import SourceUnreadable
 from batch_processing.settings.models import FilesSpec
 from batch_processing.sources.framing import MAX_RECORD_BYTES
 from batch_processing.sources.landing import Landing, Reject
-from batch_processing.sources.opening import ByteSource, check_text, open_bytes
+from batch_processing.sources.opening import BOM, ByteSource, check_text, open_bytes
 from batch_processing.sources.records import misfits_of, typed_column
 
 _BLOCK = 8 << 20
-_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -52,16 +51,11 @@ def land_json_lines(path: str, *, spec: FilesSpec, columns: Mapping[str, str], l
         SourceMissing, SourceUnreadable: the file as a whole cannot be read.
     """
     decimals = any(t.startswith("decimal") for t in columns.values())
-    number = 0
-    with open_bytes(path) as source:
-        for lines in _blocks(source):
-            records = []
-            for line in lines:
-                if line.strip():
-                    number += 1
-                    records.append(parse_record(line, number=number, decimals=decimals))
-            land_records(records, columns=columns, extra=spec.extra_columns, file=path, landing=landing)
-    return number
+    met = 0
+    for records in _records(path, decimals=decimals):
+        met += len(records)
+        land_records(records, columns=columns, extra=spec.extra_columns, file=path, landing=landing)
+    return met
 
 
 def first_misfit(path: str) -> JsonRecord | None:
@@ -70,13 +64,8 @@ def first_misfit(path: str) -> JsonRecord | None:
     Raises:
         SourceMissing, SourceUnreadable: the file as a whole cannot be read.
     """
-    number = 0
-    with open_bytes(path) as source:
-        for line in (line for lines in _blocks(source) for line in lines if line.strip()):
-            number += 1
-            if (record := parse_record(line, number=number, decimals=False)).error:
-                return record
-    return None
+    met = (record for records in _records(path, decimals=False) for record in records)
+    return next((record for record in met if record.error), None)
 
 
 def parse_record(line: bytes, *, number: int, decimals: bool) -> JsonRecord:
@@ -141,13 +130,25 @@ def _plain(value: Any, declared: str) -> Any:
     return float(value) if isinstance(value, Decimal) and not declared.startswith("decimal") else value
 
 
+def _records(path: str, *, decimals: bool) -> Iterator[list[JsonRecord]]:
+    """A file's records, block by block; lines without a character are none."""
+    number = 0
+    with open_bytes(path) as source:
+        for lines in _blocks(source):
+            records = []
+            for line in filter(bytes.strip, lines):
+                number += 1
+                records.append(parse_record(line, number=number, decimals=decimals))
+            yield records
+
+
 def _blocks(source: ByteSource) -> Iterator[list[bytes]]:
     rest, first = b"", True
     while True:
         chunk = source.read(_BLOCK)
         if first:
             check_text(chunk, source.path)
-            chunk, first = chunk.removeprefix(_BOM), False
+            chunk, first = chunk.removeprefix(BOM), False
             if not chunk:
                 chunk = source.read(_BLOCK)
         data = rest + chunk

@@ -94,14 +94,15 @@ def _common(files: Sequence[_File]) -> dict[str, pa.DataType]:
         for name, kind in _types(file.schema).items():
             plain = _plain(kind, column=name, file=file.path)
             earlier, first = found.get(name, (plain, file.path))
-            found[name] = (_both(earlier, plain), first)
-            if found[name][0] is None:
+            both = _both(earlier, plain)
+            if both is None:
                 raise SourceUnreadable(
                     "two files have a column in types that have no common one",
                     where=str(file.path),
                     found=f"{name} is {earlier} in {first} and {kind} here",
                     fix="judge the files one by one, or write the column with one type",
                 )
+            found[name] = (both, first)
     _require_names(list(found), str(files[0].path) if len(files) == 1 else f"{len(files)} files beside {files[0].path}")
     return {name: kind for name, (kind, _) in found.items()}
 

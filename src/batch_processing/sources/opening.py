@@ -12,6 +12,9 @@ from typing import IO, cast
 
 from batch_processing.errors import SourceMissing, SourceUnreadable
 
+BOM = b"\xef\xbb\xbf"
+"""UTF-8's byte order mark, which is no data."""
+
 _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 _MAGIC = {b"\x1f\x8b": "gzip data", b"PK\x03\x04": "a zip archive", b"PAR1": "a Parquet file"}
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")

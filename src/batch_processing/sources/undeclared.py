@@ -20,7 +20,7 @@ from batch_processing.errors import SourceUnreadable
 from batch_processing.settings.models import SourceSpec
 from batch_processing.sources.files import extract_files, file_facts
 from batch_processing.sources.json_lines import first_misfit
-from batch_processing.sources.opening import check_text, open_bytes
+from batch_processing.sources.opening import BOM, check_text, open_bytes
 
 TextFormat = Literal["csv", "jsonl"]
 
@@ -54,7 +54,6 @@ _JSON_TYPES = {
 _JSON_AS_TEXT = ('"NULL"', "JSON", "UUID", "TIME", "TIME WITH TIME ZONE", "INTERVAL", "BLOB", "BIT")
 _QUOTED = re.compile(r'"[^"]*"')
 _SAME_KEYS = re.compile(r"the keys '([^']*)' and '([^']*)' differ only in case")
-_BOM = b"\xef\xbb\xbf"
 _CHUNK = 1 << 20
 
 
@@ -221,15 +220,15 @@ def _give_json_lines(file: Path, place: Path) -> None:
     with open_bytes(str(file)) as source:
         start = source.read(_CHUNK)
         check_text(start, str(file))
-        if start.removeprefix(_BOM).lstrip().startswith(b"["):
+        if start.removeprefix(BOM).lstrip().startswith(b"["):
             raise SourceUnreadable(
                 "the file holds a JSON array, not JSON lines",
                 where=str(file),
                 fix="write one JSON object per line, as `jq -c '.[]'` does",
             )
-        if start.startswith(_BOM):
+        if start.startswith(BOM):
             with place.with_suffix(".jsonl").open("wb") as copy:
-                copy.write(start.removeprefix(_BOM))
+                copy.write(start.removeprefix(BOM))
                 while block := source.read(_CHUNK):
                     copy.write(block)
             return
