@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-
-import pytest
 
 from batch_processing.control.records import RunKey
 from batch_processing.control.store import ControlStore
 from batch_processing.pipeline.limits import history_for
 from batch_processing.quality.limits import Limit, judge_limits
 from batch_processing.results import LimitResult, Outcome, Published, QualityResult, RuleResult, Slice
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ControlStore]:
-    if request.param == "sqlite":
-        with ControlStore.open(f"sqlite:///{tmp_path}/control.db") as opened:
-            yield opened
-        return
-    server = request.getfixturevalue("postgres")
-    schema = f"h_{uuid.uuid4().hex[:12]}"
-    server.execute(f"CREATE SCHEMA {schema}")
-    with ControlStore.open(f"{server.uri}?options=-csearch_path%3D{schema}") as opened:
-        yield opened
-    server.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
 def day(number: int) -> Slice:
