@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
+    InvalidatePoolError,
     NoSuchModuleError,
     OperationalError,
     ProgrammingError,
     SQLAlchemyError,
     StatementError,
 )
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import Table
 
 from batch_processing.control import schema
 from batch_processing.control.migrations import migrate
+from batch_processing.control.statements import VERSION
 from batch_processing.errors import ControlStoreError, UsageError
 
 _LOG = logging.getLogger(__name__)
 _BUSY_SECONDS = 30
+_RESTS_SINCE, RESTS_WELL = "rests_since", 1.0
+"""Seconds for which a connection that was given back is taken to live still; pinged each time it cost a step 1 ms."""
 _CREATE_LOCK = 7_301_559_462_094
 """Key of the PostgreSQL advisory lock held while the tables are made; any constant of our own."""
 
@@ -43,7 +50,6 @@ class Database:
 
     def __init__(self, engine: Engine, *, address: str) -> None:
         self.engine, self.address = engine, address
-        self._upserts: dict[tuple[str, ...], Any] = {}
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -63,16 +69,6 @@ class Database:
         """The dialect's INSERT, which knows ON CONFLICT; both dialects spell it alike."""
         return sqlite.insert(table) if self.engine.dialect.name == "sqlite" else postgresql.insert(table)
 
-    def upsert(self, connection: Connection, table: Table, row: dict[str, Any]) -> None:
-        """Puts the row in place of the one with its primary key."""
-        shape = (table.name, *row)
-        if shape not in self._upserts:  # put together once: that takes longer than to execute it
-            keys = {column.name for column in table.primary_key}
-            statement = self.insert(table)
-            changed = {name: statement.excluded[name] for name in row if name not in keys}
-            self._upserts[shape] = statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed)
-        connection.execute(self._upserts[shape], row)
-
     def close(self) -> None:
         self.engine.dispose()
 
@@ -91,9 +87,9 @@ def open_database(url: str) -> Database:
             engine = _sqlite_engine(parsed)
         else:
             # No table has an hstore column: without it a new connection is not asked for the type.
-            engine = create_engine(
-                parsed, hide_parameters=True, pool_pre_ping=True, pool_size=2, use_native_hstore=False
-            )
+            engine = create_engine(parsed, hide_parameters=True, pool_size=2, use_native_hstore=False)
+            event.listen(engine, "checkin", _note_rest)
+            event.listen(engine, "checkout", partial(_ping_the_rested, engine.dialect))
         database = Database(engine, address=address)
         try:
             _ensure_tables(database)
@@ -142,6 +138,20 @@ def _sqlite_engine(url: URL) -> Engine:
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("batch_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _note_rest(_: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_RESTS_SINCE] = time.monotonic()
+
+
+def _ping_the_rested(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
+    """A step may take hours: a server that was started anew meanwhile is met by a new connection, not by an error."""
+    if time.monotonic() - record.info.get(_RESTS_SINCE, math.inf) < RESTS_WELL:
+        return
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error as error:
+        raise InvalidatePoolError from error
 
 
 def _use_wal(engine: Engine) -> None:
@@ -216,7 +226,7 @@ def _version_at_once(database: Database) -> int | None:
     """The version of a store that is there, in one query; else what a look for its tables finds."""
     try:
         with database.engine.begin() as connection:
-            return connection.execute(select(schema.schema_version.c.version)).scalar()
+            return connection.exec_driver_sql(VERSION).scalar()
     except (OperationalError, ProgrammingError) as error:
         no_table = OperationalError if database.engine.dialect.name == "sqlite" else ProgrammingError
         if not isinstance(error, no_table):

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Table, func, select
 from batch_processing.control import schema
 from batch_processing.control.process import ProcessMark
 from batch_processing.control.records import PipelineMetrics, RunKey, RunRecord, SourceRecord
+from batch_processing.control.statements import rows_of_run
 from batch_processing.results import (
     FileFact,
     LimitResult,
@@ -54,8 +55,10 @@ def run_records(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[RunRe
 
 def _grouped(connection: Connection, table: Table, digests: Sequence[str]) -> defaultdict[str, list[Row[Any]]]:
     found: defaultdict[str, list[Row[Any]]] = defaultdict(list)
-    those = table.c.run == digests[0] if len(digests) == 1 else table.c.run.in_(digests)
-    for row in connection.execute(select(table).where(those).order_by(*table.primary_key)):
+    if len(digests) == 1:
+        found[digests[0]] = list(connection.execute(rows_of_run(table), {"run": digests[0]}))
+        return found
+    for row in connection.execute(select(table).where(table.c.run.in_(digests)).order_by(*table.primary_key)):
         found[row.run].append(row)
     return found
 

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, Table, case, select, update
 
-from batch_processing.control import reading, schema
+from batch_processing.control import reading, schema, statements
 from batch_processing.control.alerts import AlertOutbox
 from batch_processing.control.database import open_database
 from batch_processing.control.finding import find_run
@@ -86,11 +86,15 @@ class ControlStore:
             trigger: who started it.
             process: the process that the whole run is in; None where each step has one of its own.
         """
-        where = {
+        again = {
+            "outcome": Outcome.RUNNING.value,
+            "ended_at": None,
+            "error": "",
             "host": process.host if process else None,
             "pid": process.pid if process else None,
             "process_started": process.started if process else None,
             "interrupted": None,
+            "engine": engine,
         }
         row = {
             "run": key.digest,
@@ -99,21 +103,21 @@ class ControlStore:
             "slice_end": key.slice.end,
             "generation": key.generation,
             "run_id": key.run_id,
-            "engine": engine,
             "trigger_name": trigger,
-            "outcome": Outcome.RUNNING.value,
             "started_at": datetime.now(UTC),
-            **where,
+            **dict.fromkeys(("report", "table_path", "warehouse_table", "warehouse_location"), ""),
+            **again,
         }
-        reopened = {"outcome": Outcome.RUNNING.value, "ended_at": None, "error": "", **where}
-        if engine:
-            reopened["engine"] = engine
+        statement = statements.upsert_unless(
+            schema.runs,
+            tuple(row),
+            changed=tuple(name for name in again if engine or name != "engine"),
+            column="outcome",
+            holds=_PASSED,
+            gives="started_at",
+        )
         with self._database.writing() as connection:
-            statement = self._database.insert(schema.runs).values(row)
-            statement = statement.on_conflict_do_update(
-                index_elements=["run"], set_=reopened, where=schema.runs.c.outcome.not_in(_PASSED)
-            ).returning(schema.runs.c.started_at)
-            return bool(connection.execute(statement).scalar() == row["started_at"])
+            return bool(connection.execute(statement, row).scalar() == row["started_at"])
 
     def record_step(self, key: RunKey, result: StepResult, *, counts: Mapping[str, int | None] | None = None) -> None:
         """Keeps one attempt of a step; the same attempt recorded again replaces it.
@@ -124,14 +128,14 @@ class ControlStore:
             counts: what it gave to the row ledger, named as in RowCounts; kept together with it.
         """
         with self._database.writing() as connection:
-            self._database.upsert(connection, schema.steps, reading.step_row(key.digest, result))
+            _put(connection, schema.steps, reading.step_row(key.digest, result))
             if counts:
                 _change(connection, key, _row_columns(counts))
 
     def record_quality(self, key: RunKey, result: QualityResult) -> None:
         """Keeps the verdict on one dataset; a later one on the same dataset replaces it."""
         with self._database.writing() as connection:
-            self._database.upsert(connection, schema.quality, reading.quality_row(key.digest, result))
+            _put(connection, schema.quality, reading.quality_row(key.digest, result))
 
     def record_source(self, key: RunKey, source: str, part: int, landed: Landed) -> None:
         """Keeps what one part of an extraction gave; parts are summed when read."""
@@ -145,7 +149,7 @@ class ControlStore:
             "inputs": [asdict(fact) for fact in landed.inputs],
         }
         with self._database.writing() as connection:
-            self._database.upsert(connection, schema.sources, row)
+            _put(connection, schema.sources, row)
 
     def clear_source(self, key: RunKey, source: str, *, part: int | None = None) -> None:
         """Forgets a source's parts, or one of them: for an extraction that starts over."""
@@ -160,7 +164,7 @@ class ControlStore:
         """Keeps where a source's quarantined rows are."""
         with self._database.writing() as connection:
             row = {"run": key.digest, "source": source, "table_path": table_path}
-            self._database.upsert(connection, schema.quarantine, row)
+            _put(connection, schema.quarantine, row)
 
     def update_rows(self, key: RunKey, **counts: int | None) -> None:
         """Sets counts of the row ledger, named as in RowCounts.
@@ -178,11 +182,11 @@ class ControlStore:
             counts: counts of the row ledger, named as in RowCounts.
             verdicts: datasets.
         """
-        runs, quality = schema.runs, schema.quality
+        quality = schema.quality
         with self._database.writing() as connection:
             if counts:
                 unset = dict.fromkeys(_row_columns(dict.fromkeys(counts)))
-                connection.execute(update(runs).where(runs.c.run == key.digest).values(unset))
+                connection.execute(statements.change_run(tuple(unset)), {"run": key.digest, **unset})
             if verdicts:
                 connection.execute(quality.delete().where(quality.c.run == key.digest, quality.c.dataset.in_(verdicts)))
 
@@ -243,7 +247,7 @@ class ControlStore:
     def record(self, key: RunKey) -> RunRecord | None:
         """The run of exactly this key, or None."""
         with self._database.reading() as connection:
-            found = connection.execute(select(schema.runs).where(schema.runs.c.run == key.digest)).all()
+            found = connection.execute(statements.rows_of_run(schema.runs), {"run": key.digest}).all()
             return next(iter(reading.run_records(connection, found)), None)
 
     def attempts(self, key: RunKey) -> tuple[StepResult, ...]:
@@ -335,10 +339,9 @@ class ControlStore:
 
     def current_generation(self, pipeline: str, slice: Slice) -> int:
         """The slice's generation: 1 until it is deliberately reprocessed."""
-        table = schema.generations
-        query = select(table.c.generation).where(table.c.pipeline == pipeline, table.c.slice_start == slice.start)
+        asked = {"pipeline": pipeline, "slice_start": slice.start}
         with self._database.reading() as connection:
-            return connection.execute(query).scalar() or 1
+            return connection.execute(statements.generation(), asked).scalar() or 1
 
     def raise_generation(self, pipeline: str, slice: Slice, *, above: int = 1) -> int:
         """Raises the slice's generation by one, for a reprocess, and returns it.
@@ -375,8 +378,13 @@ class ControlStore:
         self._alerts.mark(dedupe_key, sent=sent, error=error)
 
 
+def _put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Puts the row in place of the one with its key."""
+    connection.execute(statements.upsert(table, tuple(row)), row)
+
+
 def _change(connection: Connection, key: RunKey, values: Mapping[str, Any]) -> None:
-    done = connection.execute(update(schema.runs).where(schema.runs.c.run == key.digest).values(values))
+    done = connection.execute(statements.change_run(tuple(values)), {"run": key.digest, **values})
     if done.rowcount == 0:
         raise UsageError(
             "the run is not in the control store",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from batch_processing.control import database
 from batch_processing.control.store import ControlStore
 from batch_processing.errors import ControlStoreError
 
@@ -40,6 +42,18 @@ def test_a_store_survives_a_restart_of_its_server(postgres: Any) -> None:
         assert store.queue_alert("after", {})
         assert [alert.dedupe_key for alert in store.pending_alerts()] == ["before", "after"]
     postgres.execute("DROP SCHEMA restart CASCADE")
+
+
+@pytest.mark.postgres
+def test_a_server_that_was_started_anew_while_a_step_went_on_is_not_noticed(postgres: Any) -> None:
+    postgres.execute("CREATE SCHEMA anew")
+    with ControlStore.open(f"{postgres.uri}?options=-csearch_path%3Danew") as store:
+        store.queue_alert("before", {})
+        postgres.stop()
+        postgres.start()
+        time.sleep(database.RESTS_WELL)
+        assert store.queue_alert("after", {})
+    postgres.execute("DROP SCHEMA anew CASCADE")
 
 
 def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
