@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 from batch_processing.errors import DataError, EngineError, StorageError, TransformError
@@ -11,7 +12,10 @@ _SHOWN = 500
 _DISK_FULL = "No space left on device"
 """The system's words, which both engines pass on."""
 _NAME_TOO_LONG = "File name too long"
-"""These only the embedded engine passes on."""
+"""These only the embedded engine passes on; Apache Spark names the folder that it could not make."""
+_NO_FOLDER = re.compile(r"Mkdirs failed to create (.*?) \(exists=", re.DOTALL)
+_NAME_BYTES = 255
+"""Longest name of a folder on the file systems of Linux."""
 
 
 @contextlib.contextmanager
@@ -44,13 +48,13 @@ def engine_failures(what: str, *, where: str, planning: bool = False) -> Iterato
             raise StorageError(
                 f"{what}: the disk is full", where=where, found=_DISK_FULL, fix="make space, then run again"
             ) from error
-        if _NAME_TOO_LONG in str(error):
+        if _name_too_long(str(error)):
             raise DataError(
                 f"{what}: a partition value is too long for the name of its folder",
                 where=where,
                 found=_NAME_TOO_LONG,
-                fix="partition by a shorter text: 255 bytes with the column's name, where each byte of other than "
-                "plain letters and digits counts three",
+                fix=f"partition by a shorter text: {_NAME_BYTES} bytes with the column's name; other than plain "
+                "letters and digits, each may count three",
             ) from error
         if type(error) is SparkConnectGrpcException:
             raise EngineError(
@@ -64,6 +68,12 @@ def engine_failures(what: str, *, where: str, planning: bool = False) -> Iterato
         ) from error
     except RpcError as error:
         raise EngineError(f"{what}: the engine went away", where=where, found=_named(error), fix="run again") from error
+
+
+def _name_too_long(text: str) -> bool:
+    folder = _NO_FOLDER.search(text)
+    names = folder.group(1).split("/") if folder else []
+    return _NAME_TOO_LONG in text or any(len(name.encode()) > _NAME_BYTES for name in names)
 
 
 def _named(error: Exception) -> str:
