@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 
 from batch_processing.results import Outcome, RunResult
 from batch_processing.settings.models import EngineSpec
-from tests.services.project import GOOD_ROWS, SmallProject
+from tests.services.project import GOOD_ROWS, TRANSFORM, SmallProject
 from tests.services.spark import SparkCluster
 
 BAD_ROWS = [",1,5.0,2026-11-01", "7,1,5.0,2026-11-01", "201,1,-3.0,2026-11-02", "oops,1,2.0,2026-11-01"]
@@ -70,6 +70,20 @@ def test_a_master_gets_a_server_for_the_run_that_is_gone_after_it(
     assert not _servers(project), "a state file means a server that nobody stopped"
     left = [" ".join(command) for command in map(_command, psutil.Process().children(recursive=True))]
     assert not [command for command in left if str(project.root) in command]
+
+
+def test_a_transform_that_sets_another_time_zone_is_told_and_publishes_nothing(
+    project: SmallProject, spark_cluster: SparkCluster
+) -> None:
+    # Apache Spark wrote instants as that zone's clock shows them where they partition the table.
+    project.write_orders(GOOD_ROWS)
+    zone = 'spark.conf.set("spark.sql.session.timeZone", "America/New_York")'
+    project.write_transform(TRANSFORM.replace("    orders, customers", f"    {zone}\n    orders, customers"))
+    for engine in (None, EngineSpec(name="spark", remote=spark_cluster.remote)):
+        result = project.run(engine=engine)
+        assert result.outcome is Outcome.ERROR
+        assert "spark.sql.session.timeZone = America/New_York" in result.error
+        assert not project.table.exists()
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -218,8 +218,10 @@ def _run_transform(ctx: RunContext, params: dict[str, str]) -> DataFrame:
             f"the transform {name} did not return a DataFrame", where=name, found=type(frame).__name__, fix="return one"
         )
     from batch_processing.delta_lake.engine_errors import engine_failures
+    from batch_processing.spark.session import check_settings
 
     with engine_failures(f"the transform {name}", where=name, planning=True):
+        check_settings(ctx.spark, after=f"the transform {name}")
         columns = frame.columns
     if missing := [column for column in ctx.spec.target.partition_by if column not in columns]:
         raise TransformError(

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlparse
 
-from batch_processing.errors import EngineError, SettingError
+from batch_processing.errors import EngineError, SettingError, TransformError
 from batch_processing.settings.models import EngineSpec, parse_engine
 from batch_processing.settings.session_conf import KEYS_AT_ONCE
 from batch_processing.spark.config_file import SESSION_CONF, read_spark_config, shipped_config
@@ -181,6 +181,26 @@ def embedded_settings(pool: int) -> dict[str, str]:
         "SAIL_EXECUTION__COLLECT_STATISTICS": "false",
         "RUST_LOG": "error",
     }
+
+
+def check_settings(session: SparkSession, *, after: str) -> None:
+    """The session still has the settings that the package's own reading and writing rely on.
+
+    Args:
+        session: the engine's.
+        after: what ran on it, for the error.
+
+    Raises:
+        TransformError: code of the pipeline has set another value, which would bend values without a word.
+    """
+    others = {key: found for key, wanted in SESSION_CONF.items() if (found := session.conf.get(key)) != wanted}
+    if others:
+        raise TransformError(
+            f"after {after}, settings of the session are others than the package's",
+            where=after,
+            found=", ".join(f"{key} = {value}" for key, value in others.items()),
+            fix="leave them as they are; for another zone, from_utc_timestamp and to_utc_timestamp take its name",
+        )
 
 
 def _refuse_after_fork() -> None:
