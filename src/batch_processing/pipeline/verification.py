@@ -22,7 +22,7 @@ from batch_processing.pipeline.manifests import (
 )
 from batch_processing.results import Outcome, Published, QualityResult
 from batch_processing.settings.models import PipelineSpec
-from batch_processing.settings.values import Values
+from batch_processing.settings.values import Connection, Values
 from batch_processing.storage import local_path
 
 if TYPE_CHECKING:
@@ -236,6 +236,11 @@ def _loaded(
     connection = values.connection(spec.warehouse.connection)
     found = ledger_row(connection, table=record.warehouse_table, pipeline=key.pipeline, slice=key.slice)
     if found is None:
+        newest = _newest_loaded(record, connection) if spec.target.mode == "overwrite" else -1
+        if record.version is not None and newest > record.version:
+            note = f"replaced by version {newest} of the table, which is loaded"
+            yield Hop(name, into, (("looked at", 0),), None, note)
+            return
         note = (
             f"{record.warehouse_table} has no ledger row of the slice: the table or the row was dropped since; "
             f"batchctl run --slice {key.slice.iso} loads it again"
@@ -256,6 +261,16 @@ def _loaded(
     yield hop
     if hop.holds:
         yield _arrived(record, found, published, spec=spec, values=values)
+
+
+def _newest_loaded(record: RunRecord, connection: Connection) -> int:
+    """The newest version of the run's Delta table that its warehouse table has taken; -1 where it has taken none."""
+    from batch_processing.delta_lake.log import open_table
+    from batch_processing.warehouse.ledger import table_loads
+
+    table = open_table(local_path(record.table))
+    loads = table_loads(connection, table=record.warehouse_table)
+    return loads.newest.get(str(table.metadata().id), -1) if table is not None else -1
 
 
 def _arrived(

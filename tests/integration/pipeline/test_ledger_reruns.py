@@ -148,6 +148,15 @@ def test_a_load_that_comes_after_a_newer_generation_s_does_nothing(
     assert record(project, "second").rows.loaded == 101
 
 
+def test_a_late_load_of_a_version_that_was_overwritten_breaks_nothing(project: SmallProject) -> None:
+    project.declaration["target"].update(mode="overwrite", partition_by=[])
+    carry_out(project, "late", stop="publish")
+    assert project.run(day="2026-11-02").error == ""
+    assert carry_out(project, "late", only=("load_warehouse",)) is None
+    hop = ledger(project, "late")["warehouse ledger"]
+    assert (hop.holds, hop.note) == (None, "replaced by version 1 of the table, which is loaded")
+
+
 def test_of_two_runs_that_meet_over_a_slice_the_loser_leaves_nothing_and_passes(
     project: SmallProject, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
