@@ -36,6 +36,8 @@ _LOG = logging.getLogger(__name__)
 _BUSY_SECONDS = 30
 _RESTS_SINCE, RESTS_WELL = "rests_since", 1.0
 """Seconds for which a connection that was given back is taken to live still; pinged each time it cost a step 1 ms."""
+_NO_RIGHT, _READ_ONLY, _LOCKED = "42501", "25006", "55P03"
+"""SQLSTATEs of PostgreSQL."""
 _CREATE_LOCK = 7_301_559_462_094
 """Key of the PostgreSQL advisory lock held while the tables are made; any constant of our own."""
 
@@ -88,6 +90,7 @@ def open_database(url: str) -> Database:
         else:
             # No table has an hstore column: without it a new connection is not asked for the type.
             engine = create_engine(parsed, hide_parameters=True, pool_size=2, use_native_hstore=False)
+            event.listen(engine, "connect", _limit_waits)
             event.listen(engine, "checkin", _note_rest)
             event.listen(engine, "checkout", partial(_ping_the_rested, engine.dialect))
         database = Database(engine, address=address)
@@ -140,6 +143,13 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _limit_waits(connection: Any, _: ConnectionPoolEntry) -> None:
+    """As SQLite does, PostgreSQL says it where another session holds a table for long."""
+    connection.autocommit = True
+    connection.execute(f"SET lock_timeout = '{_BUSY_SECONDS}s'")
+    connection.autocommit = False
+
+
 def _note_rest(_: Any, record: ConnectionPoolEntry) -> None:
     record.info[_RESTS_SINCE] = time.monotonic()
 
@@ -181,6 +191,13 @@ def _ensure_tables(database: Database) -> None:
     found = _version_at_once(database)
     if found is None:
         found = _make_or_migrate(database)
+    elif found < 1:
+        raise ControlStoreError(
+            "the control store's tables are of no release",
+            where=database.address,
+            found=f"schema version {found} in {schema.schema_version.name}",
+            fix="point BATCH_CONTROL_STORE at another store, or restore this one",
+        )
     elif found < schema.SCHEMA_VERSION:
         with _told_owner(database.address, found):
             found = _make_or_migrate(database)
@@ -251,11 +268,29 @@ def _told(address: str) -> Iterator[None]:
             "the control store did not take part",
             where=address,
             found=_reason(error),
-            fix="check that the database runs, the path exists and the disk has space; then run again",
+            fix=_fix(error),
         ) from error
 
 
+def _fix(error: Exception) -> str:
+    cause = _cause(error)
+    state = getattr(cause, "sqlstate", None)
+    if state == _NO_RIGHT:
+        return "grant the role SELECT, INSERT, UPDATE and DELETE on the batch_ tables; then run again"
+    if state == _READ_ONLY or "readonly database" in str(cause):
+        return (
+            "let this user write the database: a file with its folder, or a server that is no standby; then run again"
+        )
+    if state == _LOCKED:
+        return "end the session that holds the batch_ tables locked, or wait for it; then run again"
+    return "check that the database runs, the path exists and the disk has space; then run again"
+
+
+def _cause(error: Exception) -> BaseException:
+    return error.orig if isinstance(error, DBAPIError | StatementError) and error.orig else error
+
+
 def _reason(error: Exception) -> str:
-    cause = error.orig if isinstance(error, DBAPIError | StatementError) and error.orig else error
+    cause = _cause(error)
     first_line = (str(cause).strip().splitlines() or [""])[0]
     return f"{type(cause).__name__}: {first_line}"[:300]

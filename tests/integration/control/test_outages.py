@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from sqlalchemy import event
 
 from batch_processing.control import database
 from batch_processing.control.store import ControlStore
@@ -54,6 +56,47 @@ def test_a_server_that_was_started_anew_while_a_step_went_on_is_not_noticed(post
         time.sleep(database.RESTS_WELL)
         assert store.queue_alert("after", {})
     postgres.execute("DROP SCHEMA anew CASCADE")
+
+
+@pytest.mark.postgres
+def test_a_table_that_another_session_has_locked_is_not_waited_for_without_end(
+    postgres: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 1)
+    postgres.execute("CREATE SCHEMA locked")
+    url = f"{postgres.uri}?options=-csearch_path%3Dlocked"
+    ControlStore.open(url).close()
+    with psycopg.connect(postgres.uri) as holder:
+        holder.execute("LOCK TABLE locked.batch_runs IN ACCESS EXCLUSIVE MODE")
+        with ControlStore.open(url) as store, pytest.raises(ControlStoreError, match="end the session that holds"):
+            store.history()
+    postgres.execute("DROP SCHEMA locked CASCADE")
+
+
+@pytest.mark.postgres
+def test_a_role_that_may_only_read_is_told_what_it_lacks(postgres: Any) -> None:
+    postgres.execute("CREATE SCHEMA readable")
+    ControlStore.open(f"{postgres.uri}?options=-csearch_path%3Dreadable").close()
+    postgres.execute(
+        "CREATE ROLE looker LOGIN PASSWORD 'looks'; GRANT USAGE ON SCHEMA readable TO looker; "
+        "GRANT SELECT ON ALL TABLES IN SCHEMA readable TO looker"
+    )
+    at = f"{postgres.host}:{postgres.port}/{postgres.dbname}?options=-csearch_path%3Dreadable"
+    with ControlStore.open(f"postgresql://looker:looks@{at}") as store:
+        assert store.history() == ()
+        with pytest.raises(ControlStoreError, match="grant the role SELECT, INSERT, UPDATE and DELETE"):
+            store.queue_alert("one", {})
+    postgres.execute("DROP SCHEMA readable CASCADE; DROP ROLE looker")
+
+
+def test_a_file_that_may_only_be_read_is_told_as_such(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/control.db"
+    with ControlStore.open(url) as store:
+        store.queue_alert("one", {})
+        # Root may write all files, so that the connection itself is told not to.
+        event.listen(store._database.engine, "begin", lambda c: c.exec_driver_sql("PRAGMA query_only = 1"))
+        with pytest.raises(ControlStoreError, match="let this user write the database"):
+            store.queue_alert("two", {})
 
 
 def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:

@@ -31,15 +31,16 @@ def test_a_store_is_made_once_by_many_at_once(url: str) -> None:
         assert len(store.history()) == 8
 
 
-def test_a_store_of_a_newer_release_is_left_alone(url: str) -> None:
+@pytest.mark.parametrize(("version", "words"), [(99, "newer release"), (0, "of no release")])
+def test_a_store_of_another_release_is_left_alone(url: str, version: int, words: str) -> None:
     ControlStore.open(url).close()
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if "postgres" in url else url)
     with engine.begin() as connection:
-        connection.execute(text("UPDATE batch_schema SET version = 99"))
+        connection.execute(text(f"UPDATE batch_schema SET version = {version}"))
     engine.dispose()
-    with pytest.raises(ControlStoreError, match="newer release") as caught:
+    with pytest.raises(ControlStoreError, match=words) as caught:
         ControlStore.open(url)
-    assert "99" in caught.value.found
+    assert str(version) in caught.value.found
 
 
 def _made_by_version_1(url: str) -> Engine:
