@@ -54,7 +54,19 @@ def verify_run(
             hops += _in_the_table(record, published)
         if record.warehouse_table and record.rows.loaded is not None:
             hops += _loaded(record, record.rows.loaded, published, spec=spec, values=values)
+    else:
+        hops += _of_the_publisher(later)
     return tuple(hops)
+
+
+def _of_the_publisher(later: Sequence[RunRecord]) -> Iterator[Hop]:
+    """What became of the rows that another run of the slice had published: a rerun that failed does not hide it."""
+    for run in reversed(later):
+        if run.table and run.rows.published is not None:
+            _, published = _published(run, run.rows.published)
+            if published is not None:
+                yield from _in_the_table(run, published)
+            return
 
 
 def later_runs(record: RunRecord, control: ControlStore) -> tuple[RunRecord, ...]:

@@ -95,6 +95,10 @@ def test_removed_rows_are_told_and_a_reprocess_brings_them_back(
     assert code == 3
     assert f"the table holds {left} of them" in run["error"]
     assert "batchctl reprocess" in run["error"]
+    code, found = batchctl("ledger")
+    hop = in_the_table(found)
+    assert hop is not None, "the failed rerun is the latest run"
+    assert (code, found["run_id"], hop["holds"], hop["out"]["in the table"]) == (3, run["run_id"], False, left)
     code, span = batchctl("backfill", "--from", "2026-11-01", "--to", "2026-11-02")
     outcomes = [one["outcome"] for one in span["slices"]]
     assert (code, outcomes, span["run"]) == (0, ["ROWS_REMOVED", "PUBLISHED" if others else "ROWS_REMOVED"], 0)
