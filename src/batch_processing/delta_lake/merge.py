@@ -24,7 +24,7 @@ from batch_processing.delta_lake.protocol import check_writable
 from batch_processing.delta_lake.reading import FILE_INDEX, TableReader, table_reader
 from batch_processing.delta_lake.schema import column_types, show_type
 from batch_processing.delta_lake.staging import discard, read_staged, stage
-from batch_processing.errors import DataError, TableError
+from batch_processing.errors import DataError, LedgerError, TableError
 from batch_processing.results import Staged
 
 if TYPE_CHECKING:
@@ -78,11 +78,12 @@ def plan_merge(spark: SparkSession, staged: Staged, merge: MergeKeys) -> Merged:
     Raises:
         TableError: keys that are not columns, or a table this writer must not touch.
         DataError: staged keys that are null or occur twice.
+        LedgerError: the engine reads other rows of the staged files than were written.
     """
     _check_columns(staged, merge)
     source = read_staged(spark, staged, hop="publish")
     with engine_failures("merging", where=staged.table):
-        _check_keys(source, merge, staged.table)
+        _check_keys(source, staged, merge)
         table = open_table(Path(staged.table))
         if table is None:
             return Merged(None)
@@ -111,6 +112,7 @@ def _resolve(
                 winning, table=staged.table, partition_by=staged.partition_by, folder=f"merge/{uuid.uuid4().hex}"
             )
             winning = read_staged(reader.spark, winners, hop="publish")
+            _check_read(winning.count(), winners)
     rest = old.join(winning.select(*_columns(keys)), on=keys, how="left_anti").select(*_columns(old.columns))
     carried = stage(rest, table=staged.table, partition_by=staged.partition_by, folder=f"merge/{uuid.uuid4().hex}")
     return Merged(version, tuple(touched), carried, winners)
@@ -207,10 +209,22 @@ def _check_types(staged: Staged, schema_json: str, merge: MergeKeys) -> None:
         )
 
 
-def _check_keys(source: DataFrame, merge: MergeKeys, where: str) -> None:
-    keys = list(merge.keys)
+def _check_read(rows: int, staged: Staged) -> None:
+    """Rows that the engine does not see would be added without those that they replace."""
+    if rows != staged.rows:
+        raise LedgerError(
+            "the row ledger breaks at publish: the engine reads other rows of the staged files than were written",
+            where=staged.table,
+            found=f"{rows:,} rows read, {staged.rows:,} written",
+            fix="nothing was published; run the transform again, and report it where it comes again",
+        )
+
+
+def _check_keys(source: DataFrame, staged: Staged, merge: MergeKeys) -> None:
+    keys, where = list(merge.keys), staged.table
     null = reduce(lambda a, b: a | b, [sf.col(quoted(k)).isNull() for k in keys])
-    nulls = source.filter(null).count()
+    rows, nulls = source.agg(sf.count("*"), sf.count(sf.when(null, 1))).collect()[0]
+    _check_read(rows, staged)
     if nulls:
         raise DataError(
             "merge keys are null",

@@ -112,6 +112,11 @@ def _name_problems(names: list[str], partition_by: tuple[str, ...]) -> list[str]
             problems.append(f"column name {name!r} occurs twice (case does not count)")
         seen.add(name.lower())
     problems += [f"partition column {n!r} is not a column of the output" for n in partition_by if n not in names]
+    problems += [
+        f"partition column {n!r} starts with a dot: engines take its folders for hidden ones, and read none of its rows"
+        for n in partition_by
+        if n.startswith(".")
+    ]
     if not names:
         problems.append("no column at all")
     elif set(names) <= set(partition_by):

@@ -13,8 +13,9 @@ from pyspark.sql import SparkSession
 from batch_processing.delta_lake import publish as publish_module
 from batch_processing.delta_lake.publish import publish
 from batch_processing.delta_lake.staging import stage
-from batch_processing.errors import DataError, TableError, UsageError
+from batch_processing.errors import DataError, LedgerError, TableError, UsageError
 from batch_processing.results import Published
+from tests.unit.delta_lake.files import schema_json, staged_rows
 
 COLUMNS = "k long, v string, seq long, p string"
 Rows = Sequence[tuple[Any, ...]]
@@ -163,3 +164,16 @@ def test_files_in_folders_of_unusual_names_are_merged(spark: SparkSession, tmp_p
 def test_partitions_to_replace_do_not_go_with_merge(spark_embedded: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="replace"):
         merge(spark_embedded, tmp_path, [(1, "a", 1, "x")], "s1", replace=[{"p": "x"}])
+
+
+def test_staged_rows_that_the_engine_does_not_see_are_told_and_not_doubled(spark: SparkSession, tmp_path: Path) -> None:
+    schema = schema_json(k="long", v="string", **{".p": "string"})
+
+    def put(value: str, **options: Any) -> None:
+        staged = staged_rows(tmp_path, [{"k": 1, "v": value, ".p": "x"}], schema=schema, partition_by=(".p",))
+        publish(staged, app_id=value, generation=1, metadata={}, **options)
+
+    put("old", mode="append")
+    with pytest.raises(LedgerError, match="0 rows read, 1 written"):
+        put("new", mode="merge", keys=("k",), spark=spark)
+    assert DeltaTable(tmp_path).to_pyarrow_table()["v"].to_pylist() == ["old"]

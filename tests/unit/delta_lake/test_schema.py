@@ -48,6 +48,14 @@ def test_a_partition_column_must_exist() -> None:
         delta_schema_json(st.StructType([st.StructField("a", st.LongType())]), partition_by=("p",), where="t")
 
 
+@pytest.mark.parametrize("name", [".day", ".", ".."])
+def test_a_partition_column_whose_folders_engines_hide_is_refused(name: str) -> None:
+    schema = st.StructType([st.StructField("id", st.LongType()), st.StructField(name, st.StringType())])
+    with pytest.raises(TableError, match=f"partition column '{name}' starts with a dot.*To do: rename"):
+        delta_schema_json(schema, partition_by=(name,), where="t")
+    assert name in spark_schema(delta_schema_json(schema, partition_by=(), where="t")).names
+
+
 def test_order_and_nullability_do_not_matter() -> None:
     table = json.loads(schema_json(b="string", a="long"))
     table["fields"][0]["nullable"] = False
