@@ -21,8 +21,8 @@ from batch_processing.delta_lake.engine_errors import engine_failures
 from batch_processing.delta_lake.log import LiveFile, live_files, open_table
 from batch_processing.delta_lake.partitions import quoted
 from batch_processing.delta_lake.protocol import check_writable
-from batch_processing.delta_lake.reading import FILE_INDEX, TableReader, table_reader
-from batch_processing.delta_lake.schema import column_types, show_type
+from batch_processing.delta_lake.reading import TableReader, table_reader
+from batch_processing.delta_lake.schema import column_types, free_name, show_type
 from batch_processing.delta_lake.staging import discard, read_staged, stage
 from batch_processing.errors import DataError, LedgerError, TableError
 from batch_processing.results import Staged
@@ -121,11 +121,12 @@ def _resolve(
 def _newer_in_table(old: DataFrame, source: DataFrame, merge: MergeKeys) -> DataFrame:
     """Keys of staged rows that the table holds with a higher sequence. A null sequence is the lowest."""
     keys, column = list(merge.keys), merge.sequence_by or ""
-    table_rows = old.select(*_columns(keys), sf.col(quoted(column)).alias("_table_sequence"))
-    staged_rows = source.select(*_columns(keys), sf.col(quoted(column)).alias("_staged_sequence"))
+    ours, theirs = (free_name(name, keys) for name in ("_staged_sequence", "_table_sequence"))
+    table_rows = old.select(*_columns(keys), sf.col(quoted(column)).alias(theirs))
+    staged_rows = source.select(*_columns(keys), sf.col(quoted(column)).alias(ours))
     both = staged_rows.join(table_rows, on=keys, how="inner")
-    newer = sf.col("_table_sequence") > sf.col("_staged_sequence")
-    unknown = sf.col("_staged_sequence").isNull() & sf.col("_table_sequence").isNotNull()
+    newer = sf.col(theirs) > sf.col(ours)
+    unknown = sf.col(ours).isNull() & sf.col(theirs).isNotNull()
     return both.filter(newer | unknown).select(*_columns(keys)).distinct()
 
 
@@ -139,9 +140,9 @@ def _touched(
     if not candidates or len(candidates) > _EXAMINED_SINGLY:
         return candidates
     keys = list(merge.keys)
-    rows = reader.read(candidates, index=True).select(*_columns(keys), FILE_INDEX)
-    found = rows.join(source.select(*_columns(keys)), on=keys, how="left_semi").select(FILE_INDEX).distinct().collect()
-    return [candidates[i] for i in sorted(row[0] for row in found)]
+    rows = reader.read(candidates, index=True).select(*_columns(keys), reader.file_index)
+    found = rows.join(source.select(*_columns(keys)), on=keys, how="left_semi").select(reader.file_index).distinct()
+    return [candidates[i] for i in sorted(row[0] for row in found.collect())]
 
 
 def _candidates(live: Sequence[LiveFile], staged: Staged, keys: Sequence[str]) -> list[LiveFile]:
@@ -232,7 +233,8 @@ def _check_keys(source: DataFrame, staged: Staged, merge: MergeKeys) -> None:
             found=f"{nulls} rows",
             fix="filter them in the transform",
         )
-    doubled = source.groupBy(*_columns(keys)).count().filter(sf.col("count") > 1).count()
+    times = free_name("times", keys)
+    doubled = source.groupBy(*_columns(keys)).agg(sf.count("*").alias(times)).filter(sf.col(times) > 1).count()
     if doubled:
         raise DataError(
             "merge keys are not unique in the output",

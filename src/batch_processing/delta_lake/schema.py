@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,6 +68,15 @@ def spark_schema(schema_json: str) -> st.StructType:
 def column_types(schema_json: str) -> dict[str, Any]:
     """Column name -> Delta type (a string, or a nested type's object), in order."""
     return {field["name"]: field["type"] for field in json.loads(schema_json)["fields"]}
+
+
+def free_name(wanted: str, columns: Iterable[str]) -> str:
+    """A column name for our own use: `wanted`, lengthened until no column has it (case does not count)."""
+    taken = {column.lower() for column in columns}
+    name = wanted
+    while name.lower() in taken:
+        name += "_"
+    return name
 
 
 def new_columns(staged_json: str, table_json: str, *, change: SchemaChange, where: str) -> tuple[str, ...]:

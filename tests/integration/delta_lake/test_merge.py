@@ -177,3 +177,24 @@ def test_staged_rows_that_the_engine_does_not_see_are_told_and_not_doubled(spark
     with pytest.raises(LedgerError, match="0 rows read, 1 written"):
         put("new", mode="merge", keys=("k",), spark=spark)
     assert DeltaTable(tmp_path).to_pyarrow_table()["v"].to_pylist() == ["old"]
+
+
+@pytest.mark.parametrize("name", ["count", "times", "_file_index", "_Table_Sequence", "_staged_sequence"])
+@pytest.mark.parametrize("place", ["key", "value"])
+def test_columns_have_whatever_names(spark_embedded: SparkSession, tmp_path: Path, name: str, place: str) -> None:
+    keys, columns = ("k", name) if place == "key" else ("k",), f"k long, `{name}` long, seq long, p string"
+    for number, rows in enumerate([[(1, 7, 1, "x"), (2, 7, 9, "x")], [(1, 7, 2, "x"), (2, 7, 5, "x")]]):
+        merge(spark_embedded, tmp_path, rows, f"s{number}", columns=columns, keys=keys)
+    found = DeltaTable(tmp_path).to_pyarrow_table().select(["k", name, "seq"]).to_pylist()
+    assert sorted(tuple(row.values()) for row in found) == [(1, 7, 2), (2, 7, 9)]
+    with pytest.raises(DataError, match="1 keys occur more than once"):
+        merge(spark_embedded, tmp_path, [(1, 7, 1, "x"), (1, 7, 2, "x")], "twice", columns=columns, keys=keys)
+
+
+def test_columns_named_as_the_merge_names_its_own_are_merged_by_apache_spark_too(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    columns = "count long, _file_index long, seq long, p string"
+    for number, seq in enumerate((1, 2)):
+        merge(spark, tmp_path, [(1, 7, seq, "x")], f"s{number}", columns=columns, keys=("count", "_file_index"))
+    assert DeltaTable(tmp_path).to_pyarrow_table()["seq"].to_pylist() == [2]
