@@ -43,7 +43,8 @@ def delta_schema_json(schema: st.StructType, *, partition_by: tuple[str, ...], w
         TableError: a column type, name or partition column that a Delta table cannot hold; all problems at once.
     """
     fields = json.loads(schema.json())["fields"]
-    problems = _name_problems([f["name"] for f in fields], partition_by)
+    names = [f["name"] for f in fields]
+    problems = _name_problems(names) + _partition_problems(names, partition_by)
     cleaned = [_field(f, problems) for f in fields]
     if problems:
         raise TableError(
@@ -110,18 +111,8 @@ def new_columns(staged_json: str, table_json: str, *, change: SchemaChange, wher
     return added
 
 
-def _name_problems(names: list[str], partition_by: tuple[str, ...]) -> list[str]:
-    problems = [
-        f"column name {n!r} has one of the characters ' ,;{{}}()=', tab or newline"
-        for n in names
-        if _FORBIDDEN.search(n)
-    ]
-    seen: set[str] = set()
-    for name in names:
-        if name.lower() in seen:
-            problems.append(f"column name {name!r} occurs twice (case does not count)")
-        seen.add(name.lower())
-    problems += [f"partition column {n!r} is not a column of the output" for n in partition_by if n not in names]
+def _partition_problems(names: list[str], partition_by: tuple[str, ...]) -> list[str]:
+    problems = [f"partition column {n!r} is not a column of the output" for n in partition_by if n not in names]
     problems += [
         f"partition column {n!r} starts with a dot: engines take its folders for hidden ones, and read none of its rows"
         for n in partition_by
@@ -131,6 +122,21 @@ def _name_problems(names: list[str], partition_by: tuple[str, ...]) -> list[str]
         problems.append("no column at all")
     elif set(names) <= set(partition_by):
         problems.append("every column is a partition column")
+    return problems
+
+
+def _name_problems(names: list[str], path: str = "") -> list[str]:
+    """Of the table's columns, or of the fields of the struct at `path`."""
+    problems = [
+        f"column name {path + n!r} has one of the characters ' ,;{{}}()=', tab or newline"
+        for n in names
+        if _FORBIDDEN.search(n)
+    ]
+    seen: set[str] = set()
+    for name in names:
+        if name.lower() in seen:
+            problems.append(f"column name {path + name!r} occurs twice (case does not count)")
+        seen.add(name.lower())
     return problems
 
 
@@ -145,6 +151,7 @@ def _type(kind: Any, problems: list[str], name: str) -> Any:
             problems.append(f"column {name!r} has type {kind}")
         return kind
     if kind["type"] == "struct":
+        problems += _name_problems([f["name"] for f in kind["fields"]], f"{name}.")
         return {"type": "struct", "fields": [_field(f, problems, f"{name}.") for f in kind["fields"]]}
     if kind["type"] == "array":
         return {"type": "array", "elementType": _type(kind["elementType"], problems, f"{name}[]"), "containsNull": True}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -186,6 +187,24 @@ def test_a_strict_schema_difference_is_refused_and_an_additive_one_added(tmp_pat
     made = publish(wider, mode="append", app_id="b", generation=1, metadata={}, schema_change="additive")
     assert made.version == 2
     assert rows_of(tmp_path) == Counter([(1, "s1.1", None), (2, "x", 1.5)])
+
+
+def test_a_new_column_that_delta_refuses_is_an_error_that_says_so(tmp_path: Path) -> None:
+    put(tmp_path, [1])
+    staged = staged_rows(tmp_path, [{"id": 2, "v": "x"}], schema=PLAIN)
+    wider = json.loads(PLAIN)
+    twins = [{"name": name, "type": "long", "nullable": True, "metadata": {}} for name in ("a", "A")]
+    wider["fields"].append({"name": "s", "type": {"type": "struct", "fields": twins}, "nullable": True, "metadata": {}})
+    with pytest.raises(TableError, match=r"refused.*Duplicate field name"):
+        publish(
+            replace(staged, schema_json=json.dumps(wider)),
+            mode="append",
+            app_id="b",
+            generation=1,
+            metadata={},
+            schema_change="additive",
+        )
+    assert ids_of(tmp_path) == [1]
 
 
 def test_a_staged_file_that_is_gone_or_changed_is_not_published(tmp_path: Path) -> None:
