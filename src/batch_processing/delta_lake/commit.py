@@ -129,15 +129,15 @@ def _check_removable(root: Path, removes: Sequence[LiveFile]) -> None:
 
 
 def _widen(root: Path, table: DeltaTable, change: Change) -> DeltaTable:
-    fields = {f.name: f for f in Schema.from_json(change.schema_json).fields}
     before = table.version()
     try:
+        fields = {f.name: f for f in Schema.from_json(change.schema_json).fields}
         table.alter.add_columns(
             [fields[n] for n in change.new_columns], commit_properties=CommitProperties(max_commit_retries=0)
         )
     except CommitFailedError as error:
         raise StaleSnapshot("while columns were added") from error
-    except (DeltaError, OSError) as error:
+    except (DeltaError, OSError, ValueError) as error:
         raise _refused(root, error) from error
     opened = open_table(root)
     if opened is None or opened.version() != before + 1:

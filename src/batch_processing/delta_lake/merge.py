@@ -21,10 +21,10 @@ from batch_processing.delta_lake.engine_errors import engine_failures
 from batch_processing.delta_lake.log import LiveFile, live_files, open_table
 from batch_processing.delta_lake.partitions import quoted
 from batch_processing.delta_lake.protocol import check_writable
-from batch_processing.delta_lake.reading import FILE_INDEX, TableReader, table_reader
-from batch_processing.delta_lake.schema import column_types, show_type
+from batch_processing.delta_lake.reading import TableReader, table_reader
+from batch_processing.delta_lake.schema import column_types, free_name, show_type
 from batch_processing.delta_lake.staging import discard, read_staged, stage
-from batch_processing.errors import DataError, TableError
+from batch_processing.errors import DataError, LedgerError, TableError
 from batch_processing.results import Staged
 
 if TYPE_CHECKING:
@@ -78,11 +78,12 @@ def plan_merge(spark: SparkSession, staged: Staged, merge: MergeKeys) -> Merged:
     Raises:
         TableError: keys that are not columns, or a table this writer must not touch.
         DataError: staged keys that are null or occur twice.
+        LedgerError: the engine reads other rows of the staged files than were written.
     """
     _check_columns(staged, merge)
     source = read_staged(spark, staged, hop="publish")
     with engine_failures("merging", where=staged.table):
-        _check_keys(source, merge, staged.table)
+        _check_keys(source, staged, merge)
         table = open_table(Path(staged.table))
         if table is None:
             return Merged(None)
@@ -111,6 +112,7 @@ def _resolve(
                 winning, table=staged.table, partition_by=staged.partition_by, folder=f"merge/{uuid.uuid4().hex}"
             )
             winning = read_staged(reader.spark, winners, hop="publish")
+            _check_read(winning.count(), winners)
     rest = old.join(winning.select(*_columns(keys)), on=keys, how="left_anti").select(*_columns(old.columns))
     carried = stage(rest, table=staged.table, partition_by=staged.partition_by, folder=f"merge/{uuid.uuid4().hex}")
     return Merged(version, tuple(touched), carried, winners)
@@ -119,11 +121,12 @@ def _resolve(
 def _newer_in_table(old: DataFrame, source: DataFrame, merge: MergeKeys) -> DataFrame:
     """Keys of staged rows that the table holds with a higher sequence. A null sequence is the lowest."""
     keys, column = list(merge.keys), merge.sequence_by or ""
-    table_rows = old.select(*_columns(keys), sf.col(quoted(column)).alias("_table_sequence"))
-    staged_rows = source.select(*_columns(keys), sf.col(quoted(column)).alias("_staged_sequence"))
+    ours, theirs = (free_name(name, keys) for name in ("_staged_sequence", "_table_sequence"))
+    table_rows = old.select(*_columns(keys), sf.col(quoted(column)).alias(theirs))
+    staged_rows = source.select(*_columns(keys), sf.col(quoted(column)).alias(ours))
     both = staged_rows.join(table_rows, on=keys, how="inner")
-    newer = sf.col("_table_sequence") > sf.col("_staged_sequence")
-    unknown = sf.col("_staged_sequence").isNull() & sf.col("_table_sequence").isNotNull()
+    newer = sf.col(theirs) > sf.col(ours)
+    unknown = sf.col(ours).isNull() & sf.col(theirs).isNotNull()
     return both.filter(newer | unknown).select(*_columns(keys)).distinct()
 
 
@@ -137,9 +140,9 @@ def _touched(
     if not candidates or len(candidates) > _EXAMINED_SINGLY:
         return candidates
     keys = list(merge.keys)
-    rows = reader.read(candidates, index=True).select(*_columns(keys), FILE_INDEX)
-    found = rows.join(source.select(*_columns(keys)), on=keys, how="left_semi").select(FILE_INDEX).distinct().collect()
-    return [candidates[i] for i in sorted(row[0] for row in found)]
+    rows = reader.read(candidates, index=True).select(*_columns(keys), reader.file_index)
+    found = rows.join(source.select(*_columns(keys)), on=keys, how="left_semi").select(reader.file_index).distinct()
+    return [candidates[i] for i in sorted(row[0] for row in found.collect())]
 
 
 def _candidates(live: Sequence[LiveFile], staged: Staged, keys: Sequence[str]) -> list[LiveFile]:
@@ -207,10 +210,22 @@ def _check_types(staged: Staged, schema_json: str, merge: MergeKeys) -> None:
         )
 
 
-def _check_keys(source: DataFrame, merge: MergeKeys, where: str) -> None:
-    keys = list(merge.keys)
+def _check_read(rows: int, staged: Staged) -> None:
+    """Rows that the engine does not see would be added without those that they replace."""
+    if rows != staged.rows:
+        raise LedgerError(
+            "the row ledger breaks at publish: the engine reads other rows of the staged files than were written",
+            where=staged.table,
+            found=f"{rows:,} rows read, {staged.rows:,} written",
+            fix="nothing was published; run the transform again, and report it where it comes again",
+        )
+
+
+def _check_keys(source: DataFrame, staged: Staged, merge: MergeKeys) -> None:
+    keys, where = list(merge.keys), staged.table
     null = reduce(lambda a, b: a | b, [sf.col(quoted(k)).isNull() for k in keys])
-    nulls = source.filter(null).count()
+    rows, nulls = source.agg(sf.count("*"), sf.count(sf.when(null, 1))).collect()[0]
+    _check_read(rows, staged)
     if nulls:
         raise DataError(
             "merge keys are null",
@@ -218,7 +233,8 @@ def _check_keys(source: DataFrame, merge: MergeKeys, where: str) -> None:
             found=f"{nulls} rows",
             fix="filter them in the transform",
         )
-    doubled = source.groupBy(*_columns(keys)).count().filter(sf.col("count") > 1).count()
+    times = free_name("times", keys)
+    doubled = source.groupBy(*_columns(keys)).agg(sf.count("*").alias(times)).filter(sf.col(times) > 1).count()
     if doubled:
         raise DataError(
             "merge keys are not unique in the output",

@@ -69,11 +69,6 @@ def is_append_only(table: DeltaTable) -> bool:
     return str(table.metadata().configuration.get("delta.appendOnly", "")).lower() == "true"
 
 
-def required_columns(schema_json: str) -> tuple[str, ...]:
-    """Columns of the table that may not be null."""
-    return tuple(f["name"] for f in json.loads(schema_json)["fields"] if not f["nullable"])
-
-
 def _property_problems(properties: Mapping[str, Any]) -> list[str]:
     problems = [f"property {k}" for k in _REFUSED_PROPERTIES if str(properties.get(k, "")).lower() == "true"]
     problems += [

@@ -27,9 +27,10 @@ from batch_processing.delta_lake.log import (
     untouched_partitions,
 )
 from batch_processing.delta_lake.merge import Merged, MergeKeys, plan_merge
-from batch_processing.delta_lake.protocol import check_writable, required_columns
+from batch_processing.delta_lake.protocol import check_writable
 from batch_processing.delta_lake.remains import what_remains
 from batch_processing.delta_lake.replacing import removals
+from batch_processing.delta_lake.required import check_required
 from batch_processing.delta_lake.schema import SchemaChange, new_columns
 from batch_processing.delta_lake.staging import check_staged, discard
 from batch_processing.errors import PublishConflict, StorageError, TableError, UsageError
@@ -228,7 +229,7 @@ def _change(request: _Request, table: DeltaTable | None, merged: Merged | None) 
         check_writable(table, partition_by=staged.partition_by, where=where)
         table_schema = table.schema().to_json()
         added = new_columns(staged.schema_json, table_schema, change=request.schema_change, where=where)
-        _check_required(staged, required_columns(table_schema), where)
+        check_required(staged, table_schema)
         removed = merged.removes if merged is not None else _removed(request, table)
     source = merged.winners if merged is not None and merged.winners is not None else staged
     files = source.files + (merged.carried.files if merged is not None and merged.carried is not None else ())
@@ -282,21 +283,6 @@ def _metadata(request: _Request, source: Staged, merged: Merged | None) -> dict[
         facts["superseded_rows"] = request.staged.rows - source.rows
         facts["carried_folder"] = merged.carried_folder
     return facts
-
-
-def _check_required(staged: Staged, required: Sequence[str], where: str) -> None:
-    partitions = set(staged.partition_by)
-    for column in required:
-        if column in partitions:
-            nulls = any(f.partition_values.get(column) is None for f in staged.files)
-        else:
-            nulls = any(f.stats.get("nullCount", {}).get(column) != 0 for f in staged.files)
-        if nulls:
-            raise TableError(
-                "a column that the table declares NOT NULL has nulls, or cannot be shown to have none",
-                where=f"{where}, column {column}",
-                fix="fill it in the transform, or drop NOT NULL from the table",
-            )
 
 
 def _check_present(staged: Staged) -> None:

@@ -20,30 +20,32 @@ from pyspark.sql import types as st
 
 from batch_processing.delta_lake.log import LiveFile
 from batch_processing.delta_lake.partitions import quoted
-from batch_processing.delta_lake.schema import spark_schema
+from batch_processing.delta_lake.schema import free_name, spark_schema
 from batch_processing.errors import StorageError
 from batch_processing.results import Staged
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-FILE_INDEX = "_file_index"
-"""Column with the position of a row's file."""
-
 
 class TableReader:
-    """Reads files of the staged output's table, each with its partition values as the log has them."""
+    """Reads files of the staged output's table, each with its partition values as the log has them.
+
+    Attributes:
+        file_index: name of the column with the position of a row's file; no column of the table has it.
+    """
 
     def __init__(self, spark: SparkSession, staged: Staged, schema_json: str, links: Path) -> None:
         self.spark, self.staged = spark, staged
         self._schema = spark_schema(schema_json)
+        self.file_index = free_name("_file_index", self._schema.names)
         self._partitions = set(staged.partition_by)
         self._file_schema = st.StructType([f for f in self._schema.fields if f.name not in self._partitions])
         self._links = links
         self._linked = 0
 
     def read(self, files: Sequence[LiveFile], *, index: bool = False) -> DataFrame:
-        """All rows of the files (at least one), in the table's columns; with `index`, also FILE_INDEX."""
+        """All rows of the files (at least one), in the table's columns; with `index`, also `file_index`."""
         groups: dict[tuple[Any, ...], list[LiveFile]] = {}
         for position, file in enumerate(files):
             label = (position,) if index else tuple(file.partition_values.values())
@@ -60,7 +62,7 @@ class TableReader:
             else sf.col(quoted(f.name))
             for f in self._schema.fields
         ]
-        return df.select(*columns, *([sf.lit(position).alias(FILE_INDEX)] if position is not None else []))
+        return df.select(*columns, *([sf.lit(position).alias(self.file_index)] if position is not None else []))
 
     def _link(self, files: Sequence[LiveFile]) -> Path:
         self._linked += 1

@@ -33,7 +33,8 @@ def removals(
         reprocessed: an earlier generation of this slice is recorded.
         previous: live files that hold rows of the earlier generation and no others; None where the log does not say.
         mixed: live files that hold some among rows of others.
-        untouched: partitions that the earlier generation wrote and nobody changed since, compaction aside.
+        untouched: partitions that the earlier generation wrote and nobody changed since, compaction aside; of others,
+            the files of `previous` go and those of later writers stay.
         replace: partitions to replace besides.
 
     Raises:
@@ -54,9 +55,10 @@ def removals(
         _check_apart(mixed, staged)
         return tuple(f for f in live if f.path in earlier or _matches(f, replace))
     written = {_key(f.partition_values, staged) for f in staged.files}
-    written |= untouched
-    written |= {_key(f.partition_values, staged) for f in live if f.path in earlier}
-    return tuple(f for f in live if _key(f.partition_values, staged) in written or _matches(f, replace))
+    whole = written | untouched
+    return tuple(
+        f for f in live if _key(f.partition_values, staged) in whole or f.path in earlier or _matches(f, replace)
+    )
 
 
 def _check_columns(replace: Sequence[Mapping[str, str | None]], staged: Staged) -> None:

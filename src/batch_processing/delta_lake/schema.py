@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,7 +43,8 @@ def delta_schema_json(schema: st.StructType, *, partition_by: tuple[str, ...], w
         TableError: a column type, name or partition column that a Delta table cannot hold; all problems at once.
     """
     fields = json.loads(schema.json())["fields"]
-    problems = _name_problems([f["name"] for f in fields], partition_by)
+    names = [f["name"] for f in fields]
+    problems = _name_problems(names) + _partition_problems(names, partition_by)
     cleaned = [_field(f, problems) for f in fields]
     if problems:
         raise TableError(
@@ -67,6 +69,15 @@ def spark_schema(schema_json: str) -> st.StructType:
 def column_types(schema_json: str) -> dict[str, Any]:
     """Column name -> Delta type (a string, or a nested type's object), in order."""
     return {field["name"]: field["type"] for field in json.loads(schema_json)["fields"]}
+
+
+def free_name(wanted: str, columns: Iterable[str]) -> str:
+    """A column name for our own use: `wanted`, lengthened until no column has it (case does not count)."""
+    taken = {column.lower() for column in columns}
+    name = wanted
+    while name.lower() in taken:
+        name += "_"
+    return name
 
 
 def new_columns(staged_json: str, table_json: str, *, change: SchemaChange, where: str) -> tuple[str, ...]:
@@ -100,22 +111,32 @@ def new_columns(staged_json: str, table_json: str, *, change: SchemaChange, wher
     return added
 
 
-def _name_problems(names: list[str], partition_by: tuple[str, ...]) -> list[str]:
+def _partition_problems(names: list[str], partition_by: tuple[str, ...]) -> list[str]:
+    problems = [f"partition column {n!r} is not a column of the output" for n in partition_by if n not in names]
+    problems += [
+        f"partition column {n!r} starts with a dot: engines take its folders for hidden ones, and read none of its rows"
+        for n in partition_by
+        if n.startswith(".")
+    ]
+    if not names:
+        problems.append("no column at all")
+    elif set(names) <= set(partition_by):
+        problems.append("every column is a partition column")
+    return problems
+
+
+def _name_problems(names: list[str], path: str = "") -> list[str]:
+    """Of the table's columns, or of the fields of the struct at `path`."""
     problems = [
-        f"column name {n!r} has one of the characters ' ,;{{}}()=', tab or newline"
+        f"column name {path + n!r} has one of the characters ' ,;{{}}()=', tab or newline"
         for n in names
         if _FORBIDDEN.search(n)
     ]
     seen: set[str] = set()
     for name in names:
         if name.lower() in seen:
-            problems.append(f"column name {name!r} occurs twice (case does not count)")
+            problems.append(f"column name {path + name!r} occurs twice (case does not count)")
         seen.add(name.lower())
-    problems += [f"partition column {n!r} is not a column of the output" for n in partition_by if n not in names]
-    if not names:
-        problems.append("no column at all")
-    elif set(names) <= set(partition_by):
-        problems.append("every column is a partition column")
     return problems
 
 
@@ -130,6 +151,7 @@ def _type(kind: Any, problems: list[str], name: str) -> Any:
             problems.append(f"column {name!r} has type {kind}")
         return kind
     if kind["type"] == "struct":
+        problems += _name_problems([f["name"] for f in kind["fields"]], f"{name}.")
         return {"type": "struct", "fields": [_field(f, problems, f"{name}.") for f in kind["fields"]]}
     if kind["type"] == "array":
         return {"type": "array", "elementType": _type(kind["elementType"], problems, f"{name}[]"), "containsNull": True}

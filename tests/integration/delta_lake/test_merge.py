@@ -13,8 +13,9 @@ from pyspark.sql import SparkSession
 from batch_processing.delta_lake import publish as publish_module
 from batch_processing.delta_lake.publish import publish
 from batch_processing.delta_lake.staging import stage
-from batch_processing.errors import DataError, TableError, UsageError
+from batch_processing.errors import DataError, LedgerError, TableError, UsageError
 from batch_processing.results import Published
+from tests.unit.delta_lake.files import schema_json, staged_rows
 
 COLUMNS = "k long, v string, seq long, p string"
 Rows = Sequence[tuple[Any, ...]]
@@ -163,3 +164,37 @@ def test_files_in_folders_of_unusual_names_are_merged(spark: SparkSession, tmp_p
 def test_partitions_to_replace_do_not_go_with_merge(spark_embedded: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="replace"):
         merge(spark_embedded, tmp_path, [(1, "a", 1, "x")], "s1", replace=[{"p": "x"}])
+
+
+def test_staged_rows_that_the_engine_does_not_see_are_told_and_not_doubled(spark: SparkSession, tmp_path: Path) -> None:
+    schema = schema_json(k="long", v="string", **{".p": "string"})
+
+    def put(value: str, **options: Any) -> None:
+        staged = staged_rows(tmp_path, [{"k": 1, "v": value, ".p": "x"}], schema=schema, partition_by=(".p",))
+        publish(staged, app_id=value, generation=1, metadata={}, **options)
+
+    put("old", mode="append")
+    with pytest.raises(LedgerError, match="0 rows read, 1 written"):
+        put("new", mode="merge", keys=("k",), spark=spark)
+    assert DeltaTable(tmp_path).to_pyarrow_table()["v"].to_pylist() == ["old"]
+
+
+@pytest.mark.parametrize("name", ["count", "times", "_file_index", "_Table_Sequence", "_staged_sequence"])
+@pytest.mark.parametrize("place", ["key", "value"])
+def test_columns_have_whatever_names(spark_embedded: SparkSession, tmp_path: Path, name: str, place: str) -> None:
+    keys, columns = ("k", name) if place == "key" else ("k",), f"k long, `{name}` long, seq long, p string"
+    for number, rows in enumerate([[(1, 7, 1, "x"), (2, 7, 9, "x")], [(1, 7, 2, "x"), (2, 7, 5, "x")]]):
+        merge(spark_embedded, tmp_path, rows, f"s{number}", columns=columns, keys=keys)
+    found = DeltaTable(tmp_path).to_pyarrow_table().select(["k", name, "seq"]).to_pylist()
+    assert sorted(tuple(row.values()) for row in found) == [(1, 7, 2), (2, 7, 9)]
+    with pytest.raises(DataError, match="1 keys occur more than once"):
+        merge(spark_embedded, tmp_path, [(1, 7, 1, "x"), (1, 7, 2, "x")], "twice", columns=columns, keys=keys)
+
+
+def test_columns_named_as_the_merge_names_its_own_are_merged_by_apache_spark_too(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    columns = "count long, _file_index long, seq long, p string"
+    for number, seq in enumerate((1, 2)):
+        merge(spark, tmp_path, [(1, 7, seq, "x")], f"s{number}", columns=columns, keys=("count", "_file_index"))
+    assert DeltaTable(tmp_path).to_pyarrow_table()["seq"].to_pylist() == [2]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, Schema
+from deltalake import DeltaTable, Schema, write_deltalake
 
 from batch_processing.delta_lake import commit as commit_module
 from batch_processing.delta_lake.log import commit_path
@@ -125,6 +127,29 @@ def test_a_partition_that_another_slice_took_over_stays_with_it(tmp_path: Path) 
     assert rows_of(tmp_path) == Counter([(3, "a"), (9, "b")])
 
 
+def test_rows_that_others_added_to_a_partition_stay_where_a_reprocess_leaves_it_out(tmp_path: Path) -> None:
+    put_days(tmp_path, [(1, "a"), (2, "b"), (3, "c")], app="one")
+    write_deltalake(tmp_path, pa.table({"id": [8], "day": ["b"]}), mode="append")
+    put_days(tmp_path, [(9, "b")], app="other", mode="append")
+    put_days(tmp_path, [(4, "a")], app="one", generation=2)
+    assert rows_of(tmp_path) == Counter([(4, "a"), (8, "b"), (9, "b")])
+
+
+def test_a_partition_that_a_reprocess_fills_is_replaced_whole_whoever_wrote_there(tmp_path: Path) -> None:
+    put_days(tmp_path, [(1, "a"), (2, "b")], app="one")
+    put_days(tmp_path, [(9, "b")], app="other", mode="append")
+    put_days(tmp_path, [(3, "b")], app="one", generation=2)
+    assert rows_of(tmp_path) == Counter([(3, "b")])
+
+
+def test_rows_compacted_with_those_of_others_stay_where_a_reprocess_leaves_them_out(tmp_path: Path) -> None:
+    put_days(tmp_path, [(1, "a"), (2, "b")], app="one")
+    put_days(tmp_path, [(9, "b")], app="other", mode="append")
+    DeltaTable(tmp_path).optimize.z_order(["id"])
+    put_days(tmp_path, [(3, "a")], app="one", generation=2)
+    assert rows_of(tmp_path) == Counter([(3, "a"), (2, "b"), (9, "b")])
+
+
 def test_compaction_between_generations_leaves_no_stale_rows(tmp_path: Path) -> None:
     put_days(tmp_path, [(1, "a"), (2, "b")], app="one")
     put_days(tmp_path, [(8, "b")], app="other", mode="append")
@@ -186,6 +211,24 @@ def test_a_strict_schema_difference_is_refused_and_an_additive_one_added(tmp_pat
     made = publish(wider, mode="append", app_id="b", generation=1, metadata={}, schema_change="additive")
     assert made.version == 2
     assert rows_of(tmp_path) == Counter([(1, "s1.1", None), (2, "x", 1.5)])
+
+
+def test_a_new_column_that_delta_refuses_is_an_error_that_says_so(tmp_path: Path) -> None:
+    put(tmp_path, [1])
+    staged = staged_rows(tmp_path, [{"id": 2, "v": "x"}], schema=PLAIN)
+    wider = json.loads(PLAIN)
+    twins = [{"name": name, "type": "long", "nullable": True, "metadata": {}} for name in ("a", "A")]
+    wider["fields"].append({"name": "s", "type": {"type": "struct", "fields": twins}, "nullable": True, "metadata": {}})
+    with pytest.raises(TableError, match=r"refused.*Duplicate field name"):
+        publish(
+            replace(staged, schema_json=json.dumps(wider)),
+            mode="append",
+            app_id="b",
+            generation=1,
+            metadata={},
+            schema_change="additive",
+        )
+    assert ids_of(tmp_path) == [1]
 
 
 def test_a_staged_file_that_is_gone_or_changed_is_not_published(tmp_path: Path) -> None:

@@ -12,6 +12,12 @@ from batch_processing.errors import TableError
 
 from .files import schema_json
 
+INT = st.IntegerType()
+
+
+def struct(**fields: st.DataType) -> st.StructType:
+    return st.StructType([st.StructField(name, kind) for name, kind in fields.items()])
+
 
 def test_every_field_becomes_nullable_and_loses_its_metadata() -> None:
     nested = st.StructType([st.StructField("x", st.ArrayType(st.IntegerType(), containsNull=False), nullable=False)])
@@ -34,6 +40,9 @@ def test_every_field_becomes_nullable_and_loses_its_metadata() -> None:
         (st.StructType([st.StructField("v", st.DayTimeIntervalType())]), "interval"),
         (st.StructType([st.StructField("v", st.ArrayType(st.NullType()))]), r"v\[\]"),
         (st.StructType([st.StructField("A", st.LongType()), st.StructField("a", st.LongType())]), "twice"),
+        (struct(s=struct(x=INT, y=struct(a=INT, A=INT))), r"'s\.y\.A' occurs twice"),
+        (struct(s=st.ArrayType(struct(a=INT, A=INT))), r"'s\[\]\.A' occurs twice"),
+        (struct(s=st.MapType(INT, struct(**{"a b": INT}))), r"'s\{value\}\.a b' has one of the characters"),
         (st.StructType([]), "no column"),
         (st.StructType([st.StructField("p", st.LongType())]), "every column is a partition column"),
     ],
@@ -46,6 +55,19 @@ def test_what_delta_cannot_hold_is_refused(schema: st.StructType, text: str) -> 
 def test_a_partition_column_must_exist() -> None:
     with pytest.raises(TableError, match="'p' is not a column"):
         delta_schema_json(st.StructType([st.StructField("a", st.LongType())]), partition_by=("p",), where="t")
+
+
+@pytest.mark.parametrize("name", [".day", ".", ".."])
+def test_a_partition_column_whose_folders_engines_hide_is_refused(name: str) -> None:
+    schema = st.StructType([st.StructField("id", st.LongType()), st.StructField(name, st.StringType())])
+    with pytest.raises(TableError, match=f"partition column '{name}' starts with a dot.*To do: rename"):
+        delta_schema_json(schema, partition_by=(name,), where="t")
+    assert name in spark_schema(delta_schema_json(schema, partition_by=(), where="t")).names
+
+
+def test_structs_may_have_fields_of_the_same_name() -> None:
+    schema = struct(a=struct(a=INT, b=struct(a=INT)), b=struct(A=INT))
+    assert spark_schema(delta_schema_json(schema, partition_by=(), where="t")) == schema
 
 
 def test_order_and_nullability_do_not_matter() -> None:
