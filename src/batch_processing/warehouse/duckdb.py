@@ -72,6 +72,8 @@ T = TypeVar("T")
 class DuckDbSession:
     """One transaction on a DuckDB file; see `session.Session`. To write, the file is made where it is absent."""
 
+    byte_order = ""
+
     def __init__(self, connection: Connection, *, access: Access = "write") -> None:
         self._access = access
         self._file = database_file(connection)

@@ -59,6 +59,8 @@ T = TypeVar("T")
 class PostgresSession:
     """One transaction on a PostgreSQL server; see `session.Session`."""
 
+    byte_order = ' COLLATE "C"'
+
     def __init__(self, connection: Connection) -> None:
         self.location = f"{connection.host or 'localhost'}:{connection.port or 5432}/{connection.schema or ''}"
         self._db: adbc.Connection = self._told(lambda: adbc_driver_postgresql.dbapi.connect(_conninfo(connection)))

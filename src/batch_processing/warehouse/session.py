@@ -28,9 +28,11 @@ class Session(Protocol):
 
     Attributes:
         location: where it is, for a person; no credentials.
+        byte_order: SQL that, after a text, has it compared byte by byte, as Delta compares; "" where it is so anyway.
     """
 
     location: str
+    byte_order: str
 
     def name(self, table: TableName) -> TableName:
         """The table's name with its schema."""

@@ -1,0 +1,63 @@
+"""The warehouse table: made where it is absent, else checked column by column before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from batch_processing.errors import WarehouseRefused
+from batch_processing.warehouse import statements
+from batch_processing.warehouse.columns import OWN_COLUMNS, Column
+from batch_processing.warehouse.job import Job
+from batch_processing.warehouse.names import TableName
+from batch_processing.warehouse.session import Session
+
+
+def ready_table(job: Job, session: Session, table: TableName, existing: Mapping[str, str]) -> dict[str, str]:
+    """Makes the table or adds what it lacks; returns the type that each column has there.
+
+    Raises:
+        WarehouseRefused: it has columns of other types, or lacks some and `schema_change` does not add them.
+    """
+    wanted = (*job.columns, *OWN_COLUMNS)
+    if not existing:
+        types = {column.name: session.type_of(column) for column in wanted}
+        session.ensure_schema(table)
+        session.execute(statements.create_table(table, types))
+        return types
+    _check_types(job, session, existing)
+    missing = [column for column in wanted if column.name not in existing]
+    refused = [column for column in missing if column not in OWN_COLUMNS]
+    if refused and job.target.schema_change != "additive":
+        listed = ", ".join(f"{column.name} ({session.type_of(column)})" for column in refused)
+        raise WarehouseRefused(
+            "the warehouse table lacks columns that the output has",
+            where=job.declared,
+            found=f"not there: {listed}",
+            fix="set target.schema_change: additive to have them added, or add them to the table",
+        )
+    for column in missing:
+        session.execute(statements.add_column(table, column.name, session.type_of(column)))
+    return dict(existing) | {column.name: session.type_of(column) for column in missing}
+
+
+def _check_types(job: Job, session: Session, existing: Mapping[str, str]) -> None:
+    others = [
+        f"{column.name} is {existing[column.name]}, the output needs {session.type_of(column)}"
+        for column in (*job.columns, *OWN_COLUMNS)
+        if column.name in existing and not session.takes(column, existing[column.name])
+    ]
+    if others:
+        raise WarehouseRefused(
+            "the warehouse table has columns of other types",
+            where=job.declared,
+            found="; ".join(others),
+            fix="cast the columns in the transform, alter the table, or load into a new table",
+        )
+
+
+def index_columns(job: Job) -> list[Column]:
+    """What the rows to be replaced are found by; of a table that is replaced whole, nothing."""
+    if job.target.mode == "overwrite":
+        return []
+    partition_by = job.target.partition_by if job.target.mode == "replace_partitions" else ()
+    return [OWN_COLUMNS[0], *(column for column in job.columns if column.name in partition_by)]
