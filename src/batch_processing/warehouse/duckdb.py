@@ -180,6 +180,12 @@ class DuckDbSession:
             return str(described[0][1]) == existing
         return False
 
+    def longest(self, existing: str) -> int | None:  # noqa: ARG002 - it reads varchar(n) as VARCHAR
+        return None
+
+    def folding(self, table: TableName) -> set[str]:  # noqa: ARG002
+        return set()
+
     def nested_form(self, existing: str) -> str:
         return "json" if existing in _JSON_TYPES else "native"
 

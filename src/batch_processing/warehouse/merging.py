@@ -12,6 +12,7 @@ from batch_processing.warehouse.job import Job
 from batch_processing.warehouse.late import note_later
 from batch_processing.warehouse.names import INCOMING_TABLE, LATER_TABLE, TableName
 from batch_processing.warehouse.session import Session
+from batch_processing.warehouse.table import check_length
 
 
 def merge_rows(job: Job, session: Session, table: TableName, stream: RowStream, types: Mapping[str, str]) -> None:
@@ -19,13 +20,19 @@ def merge_rows(job: Job, session: Session, table: TableName, stream: RowStream, 
     incoming = TableName(INCOMING_TABLE)
     keys, sequence_by = job.target.keys, job.target.sequence_by
     names = [column.name for column in (*job.columns, *OWN_COLUMNS)]
-    session.execute(statements.create_table(incoming, {name: types[name] for name in names}, temporary=True))
+    texts = [column for column in job.columns if column.kind == "string"]
+    # A varchar(n) would cut spaces off a key, which is another's then.
+    whole = {column.name: session.type_of(column) for column in texts if column.name in keys}
+    session.execute(statements.create_table(incoming, {name: types[name] for name in names} | whole, temporary=True))
     copy_rows(session, stream, incoming)
+    for name in whole:
+        if (longest := session.longest(types[name])) is not None:
+            longer = session.execute(statements.count_longer(incoming, name), [longest])[0][0]
+            check_length(job, name, longest, int(longer))
     late = bool(job.overridden.slices)
     if late:
         note_later(session, job.overridden.slices)
-    texts = {column.name for column in job.columns if column.kind == "string"}
-    order = session.byte_order if sequence_by in texts else ""
+    order = session.byte_order if sequence_by in [column.name for column in texts] else ""
     superseded = 0
     if late or sequence_by is not None:
         sql = statements.merge_superseded(table, keys, sequence_by, order=order, late=late)

@@ -41,6 +41,7 @@ _TYPES = {
     "timestamp_ntz": "timestamp without time zone",
 }
 _NUMERIC = re.compile(r"^numeric\((\d+),(\d+)\)$")
+_VARCHAR = re.compile(r"character varying(?:\((\d+)\))?")
 _FAILED_COLUMN = re.compile(r"COPY .*, line \d+, column ([^\n:]+)")
 _REFUSAL_CLASSES = ("0A", "22", "23", "2B", "2F", "3D", "3F", "42", "44", "54", "P0")
 _NO_RIGHT = "42501"
@@ -51,6 +52,11 @@ _NET_ROWS = """
                  AND NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
            THEN pg_stat_get_xact_tuples_inserted(c.oid) - pg_stat_get_xact_tuples_deleted(c.oid) END
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2
+"""
+_FOLDING = """
+    SELECT a.attname::text FROM pg_attribute a JOIN pg_collation l ON l.oid = a.attcollation
+    JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT l.collisdeterministic
 """
 
 T = TypeVar("T")
@@ -134,6 +140,14 @@ class PostgresSession:
         if pa.types.is_decimal(column.arrow):
             return _numeric_holds(column.arrow, existing)
         return existing == self.type_of(column)
+
+    def longest(self, existing: str) -> int | None:
+        match = _VARCHAR.fullmatch(existing)
+        return int(match[1]) if match and match[1] else None
+
+    def folding(self, table: TableName) -> set[str]:
+        """Those of a collation that is not deterministic."""
+        return {str(name) for (name,) in self.execute(_FOLDING, [table.schema, table.table])}
 
     def nested_form(self, existing: str) -> str:
         return "jsonb" if existing == "jsonb" else "json"

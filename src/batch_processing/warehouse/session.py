@@ -62,6 +62,14 @@ class Session(Protocol):
         """Whether an existing column holds this one's values exactly."""
         ...
 
+    def longest(self, existing: str) -> int | None:
+        """Characters that a column of this type holds; None where it does not say."""
+        ...
+
+    def folding(self, table: TableName) -> set[str]:
+        """Columns of the table that take different texts for the same, as `X` and `x`."""
+        ...
+
     def nested_form(self, existing: str) -> str:
         """How nested values travel to a column of this type: `jsonb`, `json` or `native`."""
         ...

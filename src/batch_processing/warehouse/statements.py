@@ -141,6 +141,11 @@ def count_slice(table: TableName) -> str:
     return f"SELECT count(*) FROM {table.sql} WHERE {_SLICE} = $1 AND {_GENERATION} = $2"  # noqa: S608 - quoted names
 
 
+def count_longer(table: TableName, name: str) -> str:
+    """Rows whose text in a column has more than $1 characters."""
+    return f"SELECT count(*) FROM {table.sql} WHERE char_length({quoted(name)}) > CAST($1 AS bigint)"  # noqa: S608 - quoted names
+
+
 def count_others(table: TableName) -> str:
     """Rows of other slices than $1."""
     return f"SELECT count(*) FROM {table.sql} WHERE {_SLICE} <> $1"  # noqa: S608 - quoted names

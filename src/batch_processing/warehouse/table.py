@@ -16,7 +16,8 @@ def ready_table(job: Job, session: Session, table: TableName, existing: Mapping[
     """Makes the table or adds what it lacks; returns the type that each column has there.
 
     Raises:
-        WarehouseRefused: it has columns of other types, or lacks some and `schema_change` does not add them.
+        WarehouseRefused: it has columns of other types, or such as cannot tell texts apart by which rows are replaced,
+            or lacks some and `schema_change` does not add them.
     """
     wanted = (*job.columns, *OWN_COLUMNS)
     if not existing:
@@ -25,6 +26,7 @@ def ready_table(job: Job, session: Session, table: TableName, existing: Mapping[
         session.execute(statements.create_table(table, types))
         return types
     _check_types(job, session, existing)
+    _check_texts(job, session, table, existing)
     missing = [column for column in wanted if column.name not in existing]
     refused = [column for column in missing if column not in OWN_COLUMNS]
     if refused and job.target.schema_change != "additive":
@@ -52,6 +54,45 @@ def _check_types(job: Job, session: Session, existing: Mapping[str, str]) -> Non
             where=job.declared,
             found="; ".join(others),
             fix="cast the columns in the transform, alter the table, or load into a new table",
+        )
+
+
+def _check_texts(job: Job, session: Session, table: TableName, existing: Mapping[str, str]) -> None:
+    """Texts by which rows are replaced are told apart as in the Delta table, else rows of others would go."""
+    replaced_by = {"merge": job.target.keys, "replace_partitions": job.target.partition_by}.get(job.target.mode, ())
+    if folding := session.folding(table).intersection(replaced_by):
+        raise WarehouseRefused(
+            "the warehouse table takes different texts for the same where rows are replaced by them",
+            where=job.declared,
+            found=f"a nondeterministic collation on {', '.join(sorted(folding))}",
+            fix="give the column a deterministic collation, as with ALTER COLUMN ... TYPE text; nothing was changed",
+        )
+    if job.target.mode == "replace_partitions":
+        for name in replaced_by:
+            if (longest := session.longest(existing.get(name, ""))) is not None:
+                values = {file.partition[name].as_py() for file in job.loadable.files if name in file.partition}
+                check_length(job, name, longest, sum(len(value or "") > longest for value in values))
+
+
+def check_length(job: Job, name: str, longest: int, longer: int) -> None:
+    """Refuses texts by which rows are replaced where they are longer than their column: a shorter one is another.
+
+    Args:
+        job: the load.
+        name: of the column.
+        longest: characters that it holds.
+        longer: how many texts are longer.
+
+    Raises:
+        WarehouseRefused: there are any.
+    """
+    if longer:
+        what = "merge keys" if job.target.mode == "merge" else "partition values"
+        raise WarehouseRefused(
+            f"{what} are longer than the warehouse table's column",
+            where=f"{job.declared} column {name}",
+            found=f"{longer} of more than {longest} characters (spaces at the end count)",
+            fix="make the column text, or shorten the values in the transform; nothing was changed",
         )
 
 

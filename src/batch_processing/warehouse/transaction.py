@@ -216,9 +216,11 @@ def _counted(job: Job, session: Session, table: TableName) -> int:
 
 def _delete_partitions(job: Job, session: Session, table: TableName, types: Mapping[str, str]) -> None:
     partitions = _partitions(job)
+    # As text: a cast to varchar(n) would cut spaces off, and name another partition.
+    whole = {**types, **{column.name: session.type_of(column) for column in job.columns if column.kind == "string"}}
     for start in range(0, len(partitions), _PARTITIONS_AT_ONCE):
         chunk = partitions[start : start + _PARTITIONS_AT_ONCE]
-        sql, parameters = statements.delete_partitions(table, chunk, types)
+        sql, parameters = statements.delete_partitions(table, chunk, whole)
         session.execute(sql, parameters)
 
 
