@@ -150,8 +150,8 @@ class DuckDbSession:
         return table if table.schema else TableName(table.table, "main")
 
     def lock(self, table: TableName) -> None:
-        """Nothing to wait for: the file is ours alone."""
-        self._table = f"{table.schema}.{table.table}"
+        """Nothing to wait for: the file is ours alone. Errors name the table that was locked first: the load's."""
+        self._table = self._table or f"{table.schema}.{table.table}"
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._told(lambda: self._db.execute(sql, list(parameters)).fetchall())

@@ -93,5 +93,6 @@ def test_a_constraint_is_named_without_the_value_that_broke_it(warehouse: DuckDb
         with pytest.raises(WarehouseRefused) as caught:
             table.load(table.publish(rows), warehouse.connection, slice=day(1))
         assert words in caught.value.found
+        assert caught.value.where == f"{warehouse.file} table main.orders"
         assert "77" not in str(caught.value)
         assert "secret" not in caught.value.found
