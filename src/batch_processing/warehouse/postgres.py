@@ -144,6 +144,9 @@ class PostgresSession:
             return _numeric_holds(column.arrow, existing)
         return existing == self.type_of(column)
 
+    def folded(self, name: str) -> str:
+        return name
+
     def longest(self, existing: str) -> int | None:
         match = _VARCHAR.fullmatch(existing)
         return int(match[1]) if match and match[1] else None

@@ -35,7 +35,11 @@ class Session(Protocol):
     byte_order: str
 
     def name(self, table: TableName) -> TableName:
-        """The table's name with its schema."""
+        """The table's name with its schema.
+
+        Raises:
+            WarehouseRefused: a name that the warehouse does not take, or takes for another that is there.
+        """
         ...
 
     def lock(self, table: TableName) -> None:
@@ -60,6 +64,10 @@ class Session(Protocol):
 
     def takes(self, column: Column, existing: str) -> bool:
         """Whether an existing column holds this one's values exactly."""
+        ...
+
+    def folded(self, name: str) -> str:
+        """A column's name as the warehouse compares it with others."""
         ...
 
     def longest(self, existing: str) -> int | None:

@@ -25,6 +25,7 @@ def ready_table(job: Job, session: Session, table: TableName, existing: Mapping[
         session.ensure_schema(table)
         session.execute(statements.create_table(table, types))
         return types
+    _check_spelling(job, session, existing)
     _check_types(job, session, existing)
     _check_texts(job, session, table, existing)
     missing = [column for column in wanted if column.name not in existing]
@@ -40,6 +41,23 @@ def ready_table(job: Job, session: Session, table: TableName, existing: Mapping[
     for column in missing:
         session.execute(statements.add_column(table, column.name, session.type_of(column)))
     return dict(existing) | {column.name: session.type_of(column) for column in missing}
+
+
+def _check_spelling(job: Job, session: Session, existing: Mapping[str, str]) -> None:
+    there = {session.folded(name): name for name in existing}
+    others = [
+        f"{there[session.folded(column.name)]} is there, the output has {column.name}"
+        for column in (*job.columns, *OWN_COLUMNS)
+        if column.name not in existing and session.folded(column.name) in there
+    ]
+    if others:
+        raise WarehouseRefused(
+            "the warehouse table has columns of the output's names in other letter case, "
+            "which the warehouse takes for the same",
+            where=job.declared,
+            found="; ".join(others),
+            fix="rename the columns of the table, or those of the transform; nothing was changed",
+        )
 
 
 def _check_types(job: Job, session: Session, existing: Mapping[str, str]) -> None:
