@@ -72,6 +72,7 @@ T = TypeVar("T")
 class DuckDbSession:
     """One transaction on a DuckDB file; see `session.Session`. To write, the file is made where it is absent."""
 
+    overriding = ""
     byte_order = ""
 
     def __init__(self, connection: Connection, *, access: Access = "write") -> None:

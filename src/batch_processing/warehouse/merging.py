@@ -39,7 +39,7 @@ def merge_rows(job: Job, session: Session, table: TableName, stream: RowStream, 
         superseded = session.execute(sql)[0][0]
     session.execute(statements.merge_delete(table, keys, sequence_by, order=order, late=late))
     before = _tally(session, table)
-    session.execute(statements.merge_insert(table, names, keys))
+    session.execute(statements.merge_insert(table, names, keys, overriding=session.overriding))
     inserted = _tally(session, table) - before
     for done in (incoming, *((TableName(LATER_TABLE),) if late else ())):
         session.execute(f"DROP TABLE {done.sql}")

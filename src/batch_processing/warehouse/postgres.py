@@ -68,6 +68,7 @@ T = TypeVar("T")
 class PostgresSession:
     """One transaction on a PostgreSQL server; see `session.Session`."""
 
+    overriding = " OVERRIDING SYSTEM VALUE"
     byte_order = ' COLLATE "C"'
 
     def __init__(self, connection: Connection) -> None:

@@ -28,10 +28,12 @@ class Session(Protocol):
 
     Attributes:
         location: where it is, for a person; no credentials.
+        overriding: SQL that has an INSERT give values to columns that the warehouse numbers itself; "" where none are.
         byte_order: SQL that, after a text, has it compared byte by byte, as Delta compares; "" where it is so anyway.
     """
 
     location: str
+    overriding: str
     byte_order: str
 
     def name(self, table: TableName) -> TableName:

@@ -176,12 +176,12 @@ def merge_delete(table: TableName, keys: Sequence[str], sequence_by: str | None,
     return f"DELETE FROM {table.sql} t USING {_INCOMING} i WHERE {_same(keys)}{newer}"  # noqa: S608 - quoted names
 
 
-def merge_insert(table: TableName, columns: Sequence[str], keys: Sequence[str]) -> str:
-    """Adds the incoming rows whose key is not there (any more)."""
+def merge_insert(table: TableName, columns: Sequence[str], keys: Sequence[str], *, overriding: str = "") -> str:
+    """Adds the incoming rows whose key is not there (any more); for `overriding` see `session.Session`."""
     names = quoted_list(list(columns))
     values = ", ".join(f"i.{quoted(name)}" for name in columns)
     return (
-        f"INSERT INTO {table.sql} ({names}) SELECT {values} FROM {_INCOMING} i "  # noqa: S608 - quoted names
+        f"INSERT INTO {table.sql} ({names}){overriding} SELECT {values} FROM {_INCOMING} i "  # noqa: S608 - quoted names
         f"WHERE NOT EXISTS (SELECT 1 FROM {table.sql} t WHERE {_same(keys)})"
     )
 
