@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from batch_processing.settings.references import reference_problem
 from batch_processing.settings.slices import schedule_problem
 from batch_processing.settings.templates import is_template, near, template_problem
+from batch_processing.settings.warehouse_table import VALID_TABLE, is_reserved, table_parts
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -129,6 +130,16 @@ def _matching(pattern: re.Pattern[str], valid: str) -> Callable[[str], str]:
     return check
 
 
+def _warehouse_table(value: str) -> str:
+    _plain(value)
+    parts = table_parts(value)
+    if parts is None:
+        raise ValueError(f"is not a table's name; valid: {VALID_TABLE}")
+    if is_reserved(parts[1]):
+        raise ValueError(f"{parts[1]!r} is reserved for the facts of loads; valid: any other name")
+    return value
+
+
 def _suite(value: str) -> str:
     _plain(value)
     if not value.strip() or not value.isprintable():
@@ -193,4 +204,5 @@ TableName = Annotated[
         _matching(_TABLE_NAME, "is not a table's name; valid: table or schema.table, of letters, digits and `_`")
     ),
 ]
+WarehouseTable = Annotated[str, AfterValidator(_warehouse_table)]
 Email = Annotated[str, AfterValidator(_matching(_EMAIL, "is not an email address; valid: name@host"))]

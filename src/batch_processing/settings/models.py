@@ -34,6 +34,7 @@ from batch_processing.settings.fields import (
     TableName,
     Template,
     Threshold,
+    WarehouseTable,
 )
 from batch_processing.settings.limits import LimitSpec
 from batch_processing.settings.templates import near
@@ -264,7 +265,7 @@ class WarehouseSpec(Model):
     """Where the slice is served. `connection` is of type `duckdb` or `postgres`; `table` may be `schema.table`."""
 
     connection: ConnectionId
-    table: TableName
+    table: WarehouseTable
 
 
 class AlertsSpec(Model):

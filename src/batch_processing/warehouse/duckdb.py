@@ -72,6 +72,9 @@ T = TypeVar("T")
 class DuckDbSession:
     """One transaction on a DuckDB file; see `session.Session`. To write, the file is made where it is absent."""
 
+    overriding = ""
+    byte_order = ""
+
     def __init__(self, connection: Connection, *, access: Access = "write") -> None:
         self._access = access
         self._file = database_file(connection)
@@ -145,11 +148,27 @@ class DuckDbSession:
             ) from error
 
     def name(self, table: TableName) -> TableName:
-        return table if table.schema else TableName(table.table, "main")
+        """Refuses another spelling of a name that is there: to DuckDB it is the same, to the ledger it would not be."""
+        named = table if table.schema else TableName(table.table, "main")
+        schemas = "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()"
+        tables = "SELECT DISTINCT table_name FROM duckdb_columns() WHERE database_name = current_database() "
+        self._check_spelling(named.schema, self.execute(schemas), named)
+        self._check_spelling(named.table, self.execute(tables + "AND schema_name = $1", [named.schema]), named)
+        return named
+
+    def _check_spelling(self, name: str, there: Sequence[tuple[Any, ...]], table: TableName) -> None:
+        names = {str(other) for (other,) in there}
+        if name not in names and (others := [other for other in names if self.folded(other) == self.folded(name)]):
+            raise WarehouseRefused(
+                "the warehouse has that name in other letter case, which DuckDB takes for the same",
+                where=f"{self.location} table {table.schema}.{table.table}",
+                found=f"{others[0]} is there, {name} is declared",
+                fix="write it in warehouse.table as it is there, or rename it; nothing was changed",
+            )
 
     def lock(self, table: TableName) -> None:
-        """Nothing to wait for: the file is ours alone."""
-        self._table = f"{table.schema}.{table.table}"
+        """Nothing to wait for: the file is ours alone. Errors name the table that was locked first: the load's."""
+        self._table = self._table or f"{table.schema}.{table.table}"
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._told(lambda: self._db.execute(sql, list(parameters)).fetchall())
@@ -177,6 +196,16 @@ class DuckDbSession:
             described = self._told(lambda: self._db.execute(f"SELECT CAST(NULL AS {self.type_of(column)})").description)
             return str(described[0][1]) == existing
         return False
+
+    def folded(self, name: str) -> str:
+        """DuckDB does not tell upper from lower case, in ASCII letters alone."""
+        return name.encode().lower().decode()
+
+    def longest(self, existing: str) -> int | None:  # noqa: ARG002 - it reads varchar(n) as VARCHAR
+        return None
+
+    def folding(self, table: TableName) -> set[str]:  # noqa: ARG002
+        return set()
 
     def nested_form(self, existing: str) -> str:
         return "json" if existing in _JSON_TYPES else "native"

@@ -226,8 +226,8 @@ class RowStream:
             array = pa.nulls(batch.num_rows, column.arrow)
         form = self._nested.get(column.name, "")
         if form == "jsonb":
-            return json_array(array, prefix=b"\x01")
-        return json_array(array).cast(pa.string()) if form == "json" else array
+            return _json(array, column, path, prefix=b"\x01")
+        return _json(array, column, path).cast(pa.string()) if form == "json" else array
 
 
 def _parquet_batches(path: str, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -250,6 +250,19 @@ def _bare_batches(rows: int) -> Iterator[pa.RecordBatch]:
     """Batches of no column that is read, for files whose columns are all partition columns."""
     for start in range(0, rows, _BATCH_ROWS):
         yield pa.record_batch({"": pa.nulls(min(_BATCH_ROWS, rows - start))})
+
+
+def _json(array: pa.Array, column: Column, path: str, *, prefix: bytes = b"") -> pa.Array:
+    try:
+        return json_array(array, prefix=prefix)
+    except (OverflowError, ValueError) as error:
+        # Python's message may hold a value, so it is not repeated.
+        raise WarehouseRefused(
+            f"nested values of column {column.name} cannot be written as JSON",
+            where=path,
+            found=f"{type(error).__name__}: a date or time within them is beyond the years 1 to 9999",
+            fix="mend the values in the transform and reprocess the slice",
+        ) from error
 
 
 def _cast(array: pa.Array, column: Column, path: str) -> pa.Array:

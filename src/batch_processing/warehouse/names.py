@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from batch_processing.errors import WarehouseRefused
+from batch_processing.settings.warehouse_table import (
+    INCOMING_TABLE,
+    LATER_TABLE,
+    LEDGER_TABLE,
+    VALID_TABLE,
+    is_reserved,
+    table_parts,
+)
 
-_PART = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
+__all__ = [
+    "GENERATION_COLUMN",
+    "INCOMING_TABLE",
+    "LATER_TABLE",
+    "LEDGER_TABLE",
+    "SLICE_COLUMN",
+    "TableName",
+    "parse_table",
+    "quoted",
+    "quoted_list",
+]
 
 SLICE_COLUMN = "_slice"
 GENERATION_COLUMN = "_generation"
-LEDGER_TABLE = "_batch_loads"
-INCOMING_TABLE = "_batch_incoming"
-LATER_TABLE = "_batch_later"
 
 
 def quoted(name: str) -> str:
@@ -45,29 +59,19 @@ def parse_table(text: str) -> TableName:
     """Reads `table` or `schema.table`; a part with a dot in it stands in double quotes.
 
     Raises:
-        WarehouseRefused: neither.
+        WarehouseRefused: neither, or a name that is reserved.
     """
-    parts: list[str] = []
-    place = 0
-    while match := _PART.match(text, place):
-        parts.append(match[1].replace('""', '"') if match[1] else match[2])
-        place = match.end()
-        if place == len(text):
-            break
-        if text[place] != ".":
-            parts.clear()
-            break
-        place += 1
-    if place != len(text) or len(parts) not in (1, 2) or text.endswith("."):
+    parts = table_parts(text)
+    if parts is None:
         raise WarehouseRefused(
             "the warehouse table's name cannot be read",
             where="warehouse.table",
             found=repr(text),
-            fix='write table or schema.table; a part with a dot or a quote stands in double quotes, as "a.b"',
+            fix=f"write {VALID_TABLE}",
         )
-    name = TableName(parts[-1], parts[0] if len(parts) == 2 else "")
-    if name.table in (LEDGER_TABLE, INCOMING_TABLE, LATER_TABLE):
+    schema, table = parts
+    if is_reserved(table):
         raise WarehouseRefused(
-            "the warehouse table's name is reserved", where="warehouse.table", found=name.table, fix="choose another"
+            "the warehouse table's name is reserved", where="warehouse.table", found=table, fix="choose another"
         )
-    return name
+    return TableName(table, schema)

@@ -18,6 +18,9 @@ def json_array(values: pa.Array, *, prefix: bytes = b"") -> pa.Array:
 
     Numbers and booleans stay such; NaN and infinities become "NaN", "Infinity", "-Infinity"; dates and times
     become ISO 8601 text (an instant ends in Z); binary becomes base64; a map becomes an object.
+
+    Raises:
+        OverflowError, ValueError: a date or time is beyond the years 1 to 9999.
     """
     encode = _encoder(values.type)
     return pa.array(

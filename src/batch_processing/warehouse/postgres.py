@@ -41,9 +41,13 @@ _TYPES = {
     "timestamp_ntz": "timestamp without time zone",
 }
 _NUMERIC = re.compile(r"^numeric\((\d+),(\d+)\)$")
+_VARCHAR = re.compile(r"character varying(?:\((\d+)\))?")
 _FAILED_COLUMN = re.compile(r"COPY .*, line \d+, column ([^\n:]+)")
 _REFUSAL_CLASSES = ("0A", "22", "23", "2B", "2F", "3D", "3F", "42", "44", "54", "P0")
 _NO_RIGHT = "42501"
+_READ_ONLY = "25006"
+_UNWRITABLE = "Error occurred writing COPY data"
+"""What the driver says of a value that it cannot write; where the server is gone, it says other words."""
 _BAD_TEXT = ("22021", "22P05")
 _NET_ROWS = """
     SELECT CASE WHEN c.relkind = 'r' AND NOT c.relhasrules AND NOT c.relrowsecurity
@@ -52,12 +56,20 @@ _NET_ROWS = """
            THEN pg_stat_get_xact_tuples_inserted(c.oid) - pg_stat_get_xact_tuples_deleted(c.oid) END
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2
 """
+_FOLDING = """
+    SELECT a.attname::text FROM pg_attribute a JOIN pg_collation l ON l.oid = a.attcollation
+    JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT l.collisdeterministic
+"""
 
 T = TypeVar("T")
 
 
 class PostgresSession:
     """One transaction on a PostgreSQL server; see `session.Session`."""
+
+    overriding = " OVERRIDING SYSTEM VALUE"
+    byte_order = ' COLLATE "C"'
 
     def __init__(self, connection: Connection) -> None:
         self.location = f"{connection.host or 'localhost'}:{connection.port or 5432}/{connection.schema or ''}"
@@ -128,10 +140,21 @@ class PostgresSession:
         if column.nested:
             return existing in ("jsonb", "json", "text")
         if column.kind == "string":
-            return existing == "text" or existing.startswith("character varying")
+            return existing == "text" or _VARCHAR.fullmatch(existing) is not None
         if pa.types.is_decimal(column.arrow):
             return _numeric_holds(column.arrow, existing)
         return existing == self.type_of(column)
+
+    def folded(self, name: str) -> str:
+        return name
+
+    def longest(self, existing: str) -> int | None:
+        match = _VARCHAR.fullmatch(existing)
+        return int(match[1]) if match and match[1] else None
+
+    def folding(self, table: TableName) -> set[str]:
+        """Those of a collation that is not deterministic."""
+        return {str(name) for (name,) in self.execute(_FOLDING, [table.schema, table.table])}
 
     def nested_form(self, existing: str) -> str:
         return "jsonb" if existing == "jsonb" else "json"
@@ -177,7 +200,13 @@ class PostgresSession:
 
     def copy(self, reader: pa.RecordBatchReader, table: TableName) -> None:
         settings = {"temporary": True} if not table.schema else {"db_schema_name": table.schema}
-        self._told(lambda: self._cursor.adbc_ingest(table.table, _narrow(reader), mode="append", **settings))
+        times = [field.name for field in reader.schema if pa.types.is_timestamp(field.type)]
+        try:
+            self._cursor.adbc_ingest(table.table, _narrow(reader), mode="append", **settings)
+        except adbc.Error as error:
+            if error.sqlstate is None and _UNWRITABLE in str(error):
+                raise self._unwritable(times) from error
+            raise self._wrapped(error) from error
 
     def commit(self) -> None:
         self._told(self._db.commit)
@@ -214,6 +243,13 @@ class PostgresSession:
                 found=_reason(text),
                 fix="grant it, or have the tables made beforehand as docs/warehouse.md shows; nothing was changed",
             )
+        if state == _READ_ONLY:
+            return WarehouseRefused(
+                "the warehouse takes no changes: the role or the server is read-only",
+                where=where,
+                found=_reason(text),
+                fix="load on the primary server, by a role without default_transaction_read_only; nothing was changed",
+            )
         if state[:2] in _REFUSAL_CLASSES:
             return WarehouseRefused(
                 "the warehouse refused the load",
@@ -226,6 +262,15 @@ class PostgresSession:
             where=where,
             found=_reason(text),
             fix="check that the server runs and answers, then run the step again; nothing was changed",
+        )
+
+    def _unwritable(self, times: Sequence[str]) -> WarehouseRefused:
+        """The driver names neither column nor value; it counts from the year 2000, which the first times do not fit."""
+        return WarehouseRefused(
+            "a value cannot be written for PostgreSQL",
+            where=self.location,
+            found=f"most likely a time before 4714 BC, in one of the columns {', '.join(times)}" if times else "",
+            fix="mend the value in the transform; nothing was changed",
         )
 
     def _too_long(self, name: str) -> WarehouseRefused:

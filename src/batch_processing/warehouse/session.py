@@ -28,12 +28,20 @@ class Session(Protocol):
 
     Attributes:
         location: where it is, for a person; no credentials.
+        overriding: SQL that has an INSERT give values to columns that the warehouse numbers itself; "" where none are.
+        byte_order: SQL that, after a text, has it compared byte by byte, as Delta compares; "" where it is so anyway.
     """
 
     location: str
+    overriding: str
+    byte_order: str
 
     def name(self, table: TableName) -> TableName:
-        """The table's name with its schema."""
+        """The table's name with its schema.
+
+        Raises:
+            WarehouseRefused: a name that the warehouse does not take, or takes for another that is there.
+        """
         ...
 
     def lock(self, table: TableName) -> None:
@@ -58,6 +66,18 @@ class Session(Protocol):
 
     def takes(self, column: Column, existing: str) -> bool:
         """Whether an existing column holds this one's values exactly."""
+        ...
+
+    def folded(self, name: str) -> str:
+        """A column's name as the warehouse compares it with others."""
+        ...
+
+    def longest(self, existing: str) -> int | None:
+        """Characters that a column of this type holds; None where it does not say."""
+        ...
+
+    def folding(self, table: TableName) -> set[str]:
+        """Columns of the table that take different texts for the same, as `X` and `x`."""
         ...
 
     def nested_form(self, existing: str) -> str:

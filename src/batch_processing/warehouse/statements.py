@@ -141,6 +141,11 @@ def count_slice(table: TableName) -> str:
     return f"SELECT count(*) FROM {table.sql} WHERE {_SLICE} = $1 AND {_GENERATION} = $2"  # noqa: S608 - quoted names
 
 
+def count_longer(table: TableName, name: str) -> str:
+    """Rows whose text in a column has more than $1 characters."""
+    return f"SELECT count(*) FROM {table.sql} WHERE char_length({quoted(name)}) > CAST($1 AS bigint)"  # noqa: S608 - quoted names
+
+
 def count_others(table: TableName) -> str:
     """Rows of other slices than $1."""
     return f"SELECT count(*) FROM {table.sql} WHERE {_SLICE} <> $1"  # noqa: S608 - quoted names
@@ -152,28 +157,31 @@ def select_slice(table: TableName, expressions: Mapping[str, str]) -> str:
     return f"SELECT {listed} FROM {table.sql} WHERE {_SLICE} = $1 AND {_GENERATION} = $2"  # noqa: S608 - quoted names
 
 
-def merge_superseded(table: TableName, keys: Sequence[str], sequence_by: str | None, *, late: bool) -> str:
+def merge_superseded(
+    table: TableName, keys: Sequence[str], sequence_by: str | None, *, order: str = "", late: bool
+) -> str:
     """Counts incoming rows that are older than the row of their key; see `merge_delete`."""
-    stays = _stays(sequence_by, late=late)
+    stays = _stays(sequence_by, order=order, late=late)
     return f"SELECT count(*) FROM {_INCOMING} i JOIN {table.sql} t ON {_same(keys)} WHERE {stays}"  # noqa: S608 - quoted names
 
 
-def merge_delete(table: TableName, keys: Sequence[str], sequence_by: str | None, *, late: bool) -> str:
+def merge_delete(table: TableName, keys: Sequence[str], sequence_by: str | None, *, order: str = "", late: bool) -> str:
     """Removes the rows that incoming ones replace: of the same key, and not later.
 
-    Later is what `sequence_by` says; where it does not tell, or there is none, the slice and generation of a row that
-    `late` says are listed in the table of later writes.
+    Later is what `sequence_by` says, its values compared with `order` after them (as ` COLLATE "C"`); where it does not
+    tell, or there is none, the slice and generation of a row that `late` says are listed in the table of later writes.
     """
-    newer = f" AND ({_stays(sequence_by, late=late)}) IS NOT TRUE" if late or sequence_by is not None else ""
+    stays = _stays(sequence_by, order=order, late=late)
+    newer = f" AND ({stays}) IS NOT TRUE" if late or sequence_by is not None else ""
     return f"DELETE FROM {table.sql} t USING {_INCOMING} i WHERE {_same(keys)}{newer}"  # noqa: S608 - quoted names
 
 
-def merge_insert(table: TableName, columns: Sequence[str], keys: Sequence[str]) -> str:
-    """Adds the incoming rows whose key is not there (any more)."""
+def merge_insert(table: TableName, columns: Sequence[str], keys: Sequence[str], *, overriding: str = "") -> str:
+    """Adds the incoming rows whose key is not there (any more); for `overriding` see `session.Session`."""
     names = quoted_list(list(columns))
     values = ", ".join(f"i.{quoted(name)}" for name in columns)
     return (
-        f"INSERT INTO {table.sql} ({names}) SELECT {values} FROM {_INCOMING} i "  # noqa: S608 - quoted names
+        f"INSERT INTO {table.sql} ({names}){overriding} SELECT {values} FROM {_INCOMING} i "  # noqa: S608 - quoted names
         f"WHERE NOT EXISTS (SELECT 1 FROM {table.sql} t WHERE {_same(keys)})"
     )
 
@@ -182,18 +190,14 @@ def _same(keys: Sequence[str]) -> str:
     return " AND ".join(f"t.{quoted(key)} = i.{quoted(key)}" for key in keys)
 
 
-def _stays(sequence_by: str | None, *, late: bool) -> str:
+def _stays(sequence_by: str | None, *, order: str, late: bool) -> str:
     """Whether the table's row holds against the incoming one of its key."""
     written_later = (
         f"EXISTS (SELECT 1 FROM {_LATER} l WHERE l.{_SLICE} = t.{_SLICE} AND l.{_GENERATION} = t.{_GENERATION})"  # noqa: S608 - quoted names
     )
     if sequence_by is None:
         return written_later
-    level = f"t.{quoted(sequence_by)} IS NOT DISTINCT FROM i.{quoted(sequence_by)}"
-    return _later(sequence_by) + (f" OR ({level} AND {written_later})" if late else "")
-
-
-def _later(sequence_by: str) -> str:
-    """Whether the table's row is later than the incoming one; null is the earliest, as in the Delta table's merge."""
-    mine, theirs = f"t.{quoted(sequence_by)}", f"i.{quoted(sequence_by)}"
-    return f"{mine} > {theirs} OR ({theirs} IS NULL AND {mine} IS NOT NULL)"
+    mine, theirs = f"t.{quoted(sequence_by)}{order}", f"i.{quoted(sequence_by)}{order}"
+    # Null is the earliest, as in the Delta table's merge.
+    later = f"{mine} > {theirs} OR ({theirs} IS NULL AND {mine} IS NOT NULL)"
+    return later + (f" OR ({mine} IS NOT DISTINCT FROM {theirs} AND {written_later})" if late else "")

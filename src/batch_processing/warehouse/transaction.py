@@ -12,19 +12,14 @@ from batch_processing.digests import check_files, contents_of
 from batch_processing.errors import LedgerError, TableError, WarehouseRefused
 from batch_processing.results import Loaded
 from batch_processing.warehouse import statements
-from batch_processing.warehouse.columns import OWN_COLUMNS, Column
+from batch_processing.warehouse.copying import check_count, copy_rows
 from batch_processing.warehouse.files import RowStream
 from batch_processing.warehouse.job import Job
-from batch_processing.warehouse.late import beside_later, latest_version, note_later, tell_overridden
-from batch_processing.warehouse.names import (
-    GENERATION_COLUMN,
-    INCOMING_TABLE,
-    LATER_TABLE,
-    LEDGER_TABLE,
-    SLICE_COLUMN,
-    TableName,
-)
+from batch_processing.warehouse.late import beside_later, latest_version, tell_overridden
+from batch_processing.warehouse.merging import merge_rows
+from batch_processing.warehouse.names import GENERATION_COLUMN, LEDGER_TABLE, SLICE_COLUMN, TableName
 from batch_processing.warehouse.session import Session
+from batch_processing.warehouse.table import index_columns, ready_table
 
 _LOG = logging.getLogger(__name__)
 _PARTITIONS_AT_ONCE = 200
@@ -55,7 +50,7 @@ def run_load(asked: Job, session: Session) -> Loaded:
     existing, has_ledger = session.columns(table), bool(session.columns(ledger))
     if has_ledger and existing:
         _check_alone(job, session, ledger)
-    types = _ready_table(job, session, table, existing)
+    types = ready_table(job, session, table, existing)
     if not has_ledger:
         _create_ledger(session, ledger)
     elif not existing:
@@ -63,14 +58,14 @@ def run_load(asked: Job, session: Session) -> Loaded:
     filled = not existing and job.target.mode != "merge" and session.fill(table, _own_values(job))
     stream = _stream(job, session, types, own=not filled)
     if job.target.mode == "merge":
-        _merge(job, session, table, stream, types)
+        merge_rows(job, session, table, stream, types)
     else:
         _replace(job, session, table, stream, types)
     if filled:
         session.fill_no_more(table, list(_own_values(job)))
     if not existing:
         # Made over the rows at once; kept up row by row it would cost a third of the copy.
-        session.index(table, _index_columns(job), keys=job.target.keys)
+        session.index(table, index_columns(job), keys=job.target.keys)
     check_unchanged(job)
     _write_entry(job, session, ledger)
     session.commit()
@@ -173,53 +168,6 @@ def _check_alone(job: Job, session: Session, ledger: TableName) -> None:
         )
 
 
-def _ready_table(job: Job, session: Session, table: TableName, existing: Mapping[str, str]) -> dict[str, str]:
-    """Makes the table or adds what it lacks; returns the type that each column has there."""
-    wanted = (*job.columns, *OWN_COLUMNS)
-    if not existing:
-        types = {column.name: session.type_of(column) for column in wanted}
-        session.ensure_schema(table)
-        session.execute(statements.create_table(table, types))
-        return types
-    _check_types(job, session, existing)
-    missing = [column for column in wanted if column.name not in existing]
-    refused = [column for column in missing if column not in OWN_COLUMNS]
-    if refused and job.target.schema_change != "additive":
-        listed = ", ".join(f"{column.name} ({session.type_of(column)})" for column in refused)
-        raise WarehouseRefused(
-            "the warehouse table lacks columns that the output has",
-            where=job.declared,
-            found=f"not there: {listed}",
-            fix="set target.schema_change: additive to have them added, or add them to the table",
-        )
-    for column in missing:
-        session.execute(statements.add_column(table, column.name, session.type_of(column)))
-    return dict(existing) | {column.name: session.type_of(column) for column in missing}
-
-
-def _check_types(job: Job, session: Session, existing: Mapping[str, str]) -> None:
-    others = [
-        f"{column.name} is {existing[column.name]}, the output needs {session.type_of(column)}"
-        for column in (*job.columns, *OWN_COLUMNS)
-        if column.name in existing and not session.takes(column, existing[column.name])
-    ]
-    if others:
-        raise WarehouseRefused(
-            "the warehouse table has columns of other types",
-            where=job.declared,
-            found="; ".join(others),
-            fix="cast the columns in the transform, alter the table, or load into a new table",
-        )
-
-
-def _index_columns(job: Job) -> list[Column]:
-    """What the rows to be replaced are found by; of a table that is replaced whole, nothing."""
-    if job.target.mode == "overwrite":
-        return []
-    partition_by = job.target.partition_by if job.target.mode == "replace_partitions" else ()
-    return [OWN_COLUMNS[0], *(column for column in job.columns if column.name in partition_by)]
-
-
 def _create_ledger(session: Session, ledger: TableName) -> None:
     session.lock(ledger)
     if not session.columns(ledger):
@@ -253,11 +201,11 @@ def _replace(job: Job, session: Session, table: TableName, stream: RowStream, ty
         if job.target.mode == "replace_partitions":
             _delete_partitions(job, session, table, types)
     before = session.net_rows(table)
-    _copy(session, stream, table)
-    _check_count(job, stream.rows, what="rows read from the published files")
+    copy_rows(session, stream, table)
+    check_count(job, stream.rows, what="rows read from the published files")
     after = session.net_rows(table)
     counted = _counted(job, session, table) if before is None or after is None else after - before
-    _check_count(job, counted, what="rows counted in the warehouse")
+    check_count(job, counted, what="rows counted in the warehouse")
 
 
 def _counted(job: Job, session: Session, table: TableName) -> int:
@@ -268,9 +216,11 @@ def _counted(job: Job, session: Session, table: TableName) -> int:
 
 def _delete_partitions(job: Job, session: Session, table: TableName, types: Mapping[str, str]) -> None:
     partitions = _partitions(job)
+    # As text: a cast to varchar(n) would cut spaces off, and name another partition.
+    whole = {**types, **{column.name: session.type_of(column) for column in job.columns if column.kind == "string"}}
     for start in range(0, len(partitions), _PARTITIONS_AT_ONCE):
         chunk = partitions[start : start + _PARTITIONS_AT_ONCE]
-        sql, parameters = statements.delete_partitions(table, chunk, types)
+        sql, parameters = statements.delete_partitions(table, chunk, whole)
         session.execute(sql, parameters)
 
 
@@ -289,55 +239,6 @@ def _text(value: pa.Scalar) -> str | None:
         return None
     text: str = value.cast(pa.string()).as_py()
     return text
-
-
-def _merge(job: Job, session: Session, table: TableName, stream: RowStream, types: Mapping[str, str]) -> None:
-    """Rows of the same key are replaced, unless later by `sequence_by` or by their publish; others are added."""
-    incoming = TableName(INCOMING_TABLE)
-    keys, sequence_by = job.target.keys, job.target.sequence_by
-    names = [column.name for column in (*job.columns, *OWN_COLUMNS)]
-    session.execute(statements.create_table(incoming, {name: types[name] for name in names}, temporary=True))
-    _copy(session, stream, incoming)
-    late = bool(job.overridden.slices)
-    if late:
-        note_later(session, job.overridden.slices)
-    superseded = 0
-    if late or sequence_by is not None:
-        superseded = session.execute(statements.merge_superseded(table, keys, sequence_by, late=late))[0][0]
-    session.execute(statements.merge_delete(table, keys, sequence_by, late=late))
-    before = _tally(session, table)
-    session.execute(statements.merge_insert(table, names, keys))
-    inserted = _tally(session, table) - before
-    for done in (incoming, *((TableName(LATER_TABLE),) if late else ())):
-        session.execute(f"DROP TABLE {done.sql}")
-    _check_count(job, inserted + superseded, what="rows merged into the warehouse")
-
-
-def _tally(session: Session, table: TableName) -> int:
-    """A number that grows with each row put into the table; of one kind throughout a transaction that holds it."""
-    net = session.net_rows(table)
-    return int(session.execute(statements.count_all(table))[0][0]) if net is None else net
-
-
-def _copy(session: Session, stream: RowStream, table: TableName) -> None:
-    try:
-        session.copy(stream.reader(), table)
-    except Exception as error:
-        if stream.failure is not None:
-            raise stream.failure from error
-        raise
-
-
-def _check_count(job: Job, counted: int, *, what: str) -> None:
-    if counted != job.rows:
-        raise LedgerError(
-            "the row ledger breaks at load_warehouse: the warehouse does not hold the rows that were published; "
-            "nothing was kept",
-            where=f"{job.declared} slice {job.slice}",
-            found=f"{counted} {what}, {job.rows} published"
-            + ("" if job.rows == job.published.rows else f" and not replaced since, of {job.published.rows}"),
-            fix="run the step again; if it stays, look for a trigger or rule on the table, or reprocess the slice",
-        )
 
 
 def _write_entry(job: Job, session: Session, ledger: TableName) -> None:

@@ -149,9 +149,9 @@ POINTS: dict[str, Point] = {
     "control: before the load": Point(f"{_STORE}.record_loaded", "before"),
     "control: before the run's end": Point(f"{_STORE}.finish_run", "before"),
     "control: after the run's end": Point(f"{_STORE}.finish_run", "after"),
-    "warehouse: table made": Point("batch_processing.warehouse.transaction:_ready_table", "after"),
+    "warehouse: table made": Point("batch_processing.warehouse.transaction:ready_table", "after"),
     "warehouse: amid the rows": Point("batch_processing.warehouse.files:_parquet_batches", "item"),
-    "warehouse: rows counted": Point("batch_processing.warehouse.transaction:_check_count", "after"),
+    "warehouse: rows counted": Point("batch_processing.warehouse.transaction:check_count", "after"),
     "warehouse: before its ledger row": Point("batch_processing.warehouse.transaction:_write_entry", "before"),
     "warehouse: before its commit": Point("batch_processing.warehouse.duckdb:DuckDbSession.commit", "before"),
     "warehouse: after its commit": Point("batch_processing.warehouse.duckdb:DuckDbSession.commit", "after"),
@@ -180,9 +180,9 @@ MAIL_POINTS: dict[str, Point] = {
 
 POSTGRES_POINTS: dict[str, Point] = {
     "postgres: before the table is locked": Point(f"{_POSTGRES}.lock", "before"),
-    "postgres: table made": Point("batch_processing.warehouse.transaction:_ready_table", "after"),
+    "postgres: table made": Point("batch_processing.warehouse.transaction:ready_table", "after"),
     "postgres: amid the rows": Point("batch_processing.warehouse.files:_parquet_batches", "item"),
-    "postgres: rows counted": Point("batch_processing.warehouse.transaction:_check_count", "after"),
+    "postgres: rows counted": Point("batch_processing.warehouse.transaction:check_count", "after"),
     "postgres: before its commit": Point(f"{_POSTGRES}.commit", "before"),
     "postgres: after its commit": Point(f"{_POSTGRES}.commit", "after"),
 }

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from batch_processing.errors import SettingError, WarehouseError, WarehouseRefused
+from batch_processing.warehouse.ledger import ledger_row
 from tests.integration.warehouse.warehouses import DuckDbFile
-from tests.unit.warehouse.publishing import Table, day, delta_table, orders
+from tests.unit.warehouse.publishing import PIPELINE, Table, day, delta_table, orders
 
 _HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 
@@ -93,5 +94,46 @@ def test_a_constraint_is_named_without_the_value_that_broke_it(warehouse: DuckDb
         with pytest.raises(WarehouseRefused) as caught:
             table.load(table.publish(rows), warehouse.connection, slice=day(1))
         assert words in caught.value.found
+        assert caught.value.where == f"{warehouse.file} table main.orders"
         assert "77" not in str(caught.value)
         assert "secret" not in caught.value.found
+
+
+@pytest.mark.parametrize(
+    ("made", "declared", "found"),
+    [
+        ("Orders", "orders", "Orders is there, orders is declared"),
+        ("orders", "main.ORDERS", "orders is there, ORDERS is declared"),
+        ("Sales.orders", "sales.orders", "Sales is there, sales is declared"),
+    ],
+)
+def test_a_table_that_is_there_in_other_letter_case_is_named(
+    warehouse: DuckDbFile, table: Table, made: str, declared: str, found: str
+) -> None:
+    published = table.publish(orders(1))
+    table.load(published, warehouse.connection, table=made, slice=day(1))
+    with pytest.raises(WarehouseRefused, match="other letter case") as caught:
+        table.load(published, warehouse.connection, table=declared, slice=day(1))
+    assert caught.value.found == found
+    with pytest.raises(WarehouseRefused, match="other letter case"):
+        ledger_row(warehouse.connection, table=declared, pipeline=PIPELINE, slice=day(1))
+    assert table.load(published, warehouse.connection, table=made, slice=day(1)).already
+    assert ledger_row(warehouse.connection, table=made, pipeline=PIPELINE, slice=day(1)) is not None
+
+
+@pytest.mark.parametrize("schema_change", ["strict", "additive"])
+def test_columns_that_are_there_in_other_letter_case_are_named(
+    warehouse: DuckDbFile, tmp_path: Path, schema_change: str
+) -> None:
+    warehouse.run('CREATE TABLE orders (ID bigint, amount double, "Day" varchar)')
+    table = delta_table(tmp_path / "t", mode="append", schema_change=schema_change)
+    with pytest.raises(WarehouseRefused, match="other letter case") as caught:
+        table.load(table.publish(orders(1)), warehouse.connection, slice=day(1))
+    assert caught.value.found == "ID is there, the output has id; Day is there, the output has day"
+
+
+def test_letters_that_duckdb_tells_apart_make_other_names(warehouse: DuckDbFile, table: Table) -> None:
+    published = table.publish(orders(1))
+    for name in ("Übersicht", "übersicht"):
+        assert table.load(published, warehouse.connection, table=name, slice=day(1)).rows == 1
+        assert warehouse.rows(f'SELECT id FROM "{name}"') == [(1,)]

@@ -21,7 +21,7 @@ _LOAD = """
 import json, os, signal, sys, time
 from datetime import datetime
 job = json.loads(sys.argv[1])
-from batch_processing.warehouse import files, statements, transaction
+from batch_processing.warehouse import files, merging, statements, transaction
 from batch_processing.results import LaterWrites, Published, Slice
 from batch_processing.settings.models import TargetSpec
 from batch_processing.settings.values import Connection
@@ -33,7 +33,7 @@ def die():
         time.sleep(60)
     os.kill(os.getpid(), signal.SIGKILL)
 
-batches, entry, run = files._parquet_batches, transaction._write_entry, transaction._check_count
+batches, entry, run = files._parquet_batches, transaction._write_entry, transaction.check_count
 def dying_batches(path, names):
     for batch in batches(path, names):
         yield batch
@@ -47,7 +47,7 @@ def dying_count(*arguments, **named):
 if job["moment"] in ("copy", "hold"):
     files._parquet_batches = dying_batches
 elif job["moment"] == "count":
-    transaction._check_count = dying_count
+    transaction.check_count = merging.check_count = dying_count
 elif job["moment"] == "ledger":
     transaction._write_entry = dying_entry
 load(

@@ -84,6 +84,20 @@ def test_wider_columns_made_by_hand_are_taken(warehouse: PostgresSchema, tmp_pat
 
 
 @pytest.mark.parametrize("mode", ["append", "overwrite", "replace_partitions", "merge"])
+def test_a_column_that_the_server_numbers_takes_the_outputs_values(
+    warehouse: PostgresSchema, tmp_path: Path, mode: str
+) -> None:
+    warehouse.run(
+        "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY, amount double precision, day text, "
+        "mine int GENERATED ALWAYS AS IDENTITY (START 100))"
+    )
+    extra: dict[str, Any] = {"merge": {"keys": ("id",)}, "replace_partitions": {"partition_by": ("day",)}}.get(mode, {})
+    table = delta_table(tmp_path / "t", mode=mode, **extra)
+    table.load(table.publish(orders(7, 9)), warehouse.connection, slice=day(1))
+    assert warehouse.rows("SELECT id, mine FROM orders ORDER BY id") == [(7, 100), (9, 101)]
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite", "replace_partitions", "merge"])
 def test_a_role_without_ddl_rights_loads_into_tables_that_exist(
     warehouse: PostgresSchema, tmp_path: Path, mode: str
 ) -> None:

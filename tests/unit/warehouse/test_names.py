@@ -17,6 +17,7 @@ from batch_processing.warehouse.names import TableName, parse_table, quoted
         ('"a.b"', TableName("a.b")),
         ('"a.b"."c""d"', TableName('c"d', "a.b")),
         ('sales."c.d"', TableName("c.d", "sales")),
+        ("a; drop table b", TableName("a; drop table b")),
     ],
 )
 def test_table_names_are_read_with_and_without_schema(text: str, name: TableName) -> None:
@@ -24,7 +25,24 @@ def test_table_names_are_read_with_and_without_schema(text: str, name: TableName
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "a.", ".a", "a.b.c", 'a"b', '"a', '""', '"a"b', "_batch_loads", "x._batch_incoming"]
+    "text",
+    [
+        "",
+        ".",
+        "a.",
+        ".a",
+        "a.b.c",
+        'a"b',
+        '"a',
+        '""',
+        '"a"b',
+        "_batch_loads",
+        "x._batch_incoming",
+        "_BATCH_LATER",
+        "a. b",
+        "a\x00",
+        '" "',
+    ],
 )
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(WarehouseRefused):
