@@ -64,6 +64,7 @@ _CONSTRAINT = re.compile(
     r"|(?:PRIMARY KEY|UNIQUE|FOREIGN KEY)[A-Z ]* constraint|(?:primary key|unique|foreign key) constraint",
     re.IGNORECASE,
 )
+_COLLATED = re.compile(r'("(?:[^"]|"")+"|[^\s(,"]+) VARCHAR COLLATE ')
 _HOLDER = re.compile(r"Conflicting lock is held in (.*? \(PID \d+\)(?: by user \S+)?)")
 
 T = TypeVar("T")
@@ -204,8 +205,12 @@ class DuckDbSession:
     def longest(self, existing: str) -> int | None:  # noqa: ARG002 - it reads varchar(n) as VARCHAR
         return None
 
-    def folding(self, table: TableName) -> set[str]:  # noqa: ARG002
-        return set()
+    def folding(self, table: TableName) -> set[str]:
+        """Those of any collation, which only the table's own SQL tells."""
+        sql = "SELECT sql FROM duckdb_tables() WHERE database_name = current_database() "
+        made = self.execute(sql + "AND schema_name = $1 AND table_name = $2", [table.schema, table.table])
+        names = _COLLATED.findall(made[0][0]) if made else []
+        return {name[1:-1].replace('""', '"') if name.startswith('"') else name for name in names}
 
     def nested_form(self, existing: str) -> str:
         return "json" if existing in _JSON_TYPES else "native"

@@ -77,13 +77,14 @@ def _check_types(job: Job, session: Session, existing: Mapping[str, str]) -> Non
 
 def _check_texts(job: Job, session: Session, table: TableName, existing: Mapping[str, str]) -> None:
     """Texts by which rows are replaced are told apart as in the Delta table, else rows of others would go."""
-    replaced_by = {"merge": job.target.keys, "replace_partitions": job.target.partition_by}.get(job.target.mode, ())
+    keys = tuple(filter(None, (*job.target.keys, job.target.sequence_by)))
+    replaced_by = {"merge": keys, "replace_partitions": job.target.partition_by}.get(job.target.mode, ())
     if folding := session.folding(table).intersection(replaced_by):
         raise WarehouseRefused(
             "the warehouse table takes different texts for the same where rows are replaced by them",
             where=job.declared,
-            found=f"a nondeterministic collation on {', '.join(sorted(folding))}",
-            fix="give the column a deterministic collation, as with ALTER COLUMN ... TYPE text; nothing was changed",
+            found=f"a collation that does so on {', '.join(sorted(folding))}",
+            fix="make the column text without that collation; nothing was changed",
         )
     if job.target.mode == "replace_partitions":
         for name in replaced_by:

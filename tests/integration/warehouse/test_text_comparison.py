@@ -14,7 +14,7 @@ import pytest
 from batch_processing.errors import WarehouseRefused
 from batch_processing.settings.values import Connection
 from tests.integration.warehouse.test_late_loads import FIRST, SECOND, Lake
-from tests.integration.warehouse.warehouses import PostgresSchema
+from tests.integration.warehouse.warehouses import DuckDbFile, PostgresSchema
 from tests.unit.warehouse.publishing import Table, day, delta_table, orders
 
 if TYPE_CHECKING:
@@ -95,6 +95,18 @@ def test_a_column_that_takes_two_texts_for_one_is_refused_where_rows_are_replace
         table.load(table.publish(orders(9, day_of="X")), warehouse.connection, slice=day(1))
     assert "on day" in caught.value.found
     assert _rows(warehouse) == [(1, "x")]
+
+
+@pytest.mark.parametrize("mode", ["merge", "replace_partitions"])
+def test_a_column_of_duckdb_that_takes_two_texts_for_one_is_refused_too(tmp_path: Path, mode: str) -> None:
+    file = DuckDbFile(tmp_path / "w.duckdb")
+    file.run(f"CREATE TABLE orders (id bigint, amount double, day varchar COLLATE nocase, {_OWN})")
+    file.run("INSERT INTO orders VALUES (1, 1.0, 'x', NULL, NULL)")
+    table = _by_day(tmp_path / "t", mode)
+    with pytest.raises(WarehouseRefused, match="different texts for the same") as caught:
+        table.load(table.publish(orders(9, day_of="X")), file.connection, slice=day(1))
+    assert "on day" in caught.value.found
+    assert file.rows("SELECT id FROM orders") == [(1,)]
 
 
 @pytest.mark.parametrize("mode", ["append", "overwrite"])
