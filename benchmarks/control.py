@@ -8,7 +8,7 @@ included:
 
 - in one process that has the store open, as `batchctl run` does: the time of a run by its steps.
 - with a store that each step opens anew, as each task under Airflow does: the median of the steps, each with a
-  connection of its own and with its statements compiled for it alone.
+  connection of its own and with its statements compiled for it alone. A login to the server is measured beside it.
 
 Left out are the first run, which makes the tables, and what a new process has to import.
 """
@@ -28,6 +28,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from tests.services.postgres import PostgresServer, free_port, postgres_bin
 
 from batch_processing.cli.places import values_for
@@ -54,6 +55,17 @@ def main() -> None:
     with _postgres() as url:
         if url:
             _measure("PostgreSQL", url, options.runs)
+            print(f"{'':12}a login to this server alone: {_login(url):.1f} ms")
+
+
+def _login(url: str, *, times: int = 20) -> float:
+    """Milliseconds of a connection with its password, by the driver alone: the median."""
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        psycopg.connect(url).close()
+        seconds.append(time.perf_counter() - started)
+    return 1000 * statistics.median(seconds)
 
 
 def _measure(name: str, url: str, runs: int) -> None:
