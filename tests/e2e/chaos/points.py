@@ -139,9 +139,9 @@ POINTS: dict[str, Point] = {
     "control: before a verdict": Point(f"{_STORE}.record_quality", "before"),
     "control: before a step": Point(f"{_STORE}.record_step", "before", _step("transform")),
     "control: amid a step's transaction": Point(
-        "batch_processing.control.database:Database.upsert",
+        "batch_processing.control.store:_put",
         "after",
-        lambda args, named: args[3].get("step") == "transform",
+        lambda args, named: args[2].get("step") == "transform",
     ),
     "control: after a step": Point(f"{_STORE}.record_step", "after", _step("transform")),
     "control: before the publish": Point(f"{_STORE}.record_published", "before"),
