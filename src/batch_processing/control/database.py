@@ -34,7 +34,8 @@ from batch_processing.errors import ControlStoreError, UsageError
 
 _LOG = logging.getLogger(__name__)
 _BUSY_SECONDS = 30
-_RESTS_SINCE, RESTS_WELL = "rests_since", 1.0
+_RESTS_SINCE = "rests_since"
+RESTS_WELL = 1.0
 """Seconds for which a connection that was given back is taken to live still; pinged each time it cost a step 1 ms."""
 _NO_RIGHT, _READ_ONLY, _LOCKED = "42501", "25006", "55P03"
 """SQLSTATEs of PostgreSQL."""

@@ -16,6 +16,7 @@ from sqlalchemy.schema import Table
 from sqlalchemy.sql.selectable import TextualSelect
 
 from batch_processing.control import schema
+from batch_processing.results import Outcome
 
 VERSION = f"SELECT version FROM {schema.schema_version.name}"
 
@@ -39,21 +40,17 @@ def upsert(table: Table, names: tuple[str, ...]) -> TextClause:
 
 
 @cache
-def upsert_unless(
-    table: Table, names: tuple[str, ...], *, changed: tuple[str, ...], column: str, holds: tuple[str, ...], gives: str
-) -> TextualSelect:
-    """Puts a row in, or changes the one with its key where it does not hold certain values.
+def start_run(names: tuple[str, ...], again: tuple[str, ...]) -> TextualSelect:
+    """Puts a run in, or opens one that is there and has not passed; gives its start, and no row where it has passed.
 
     Args:
-        table: where to.
-        names: the columns of a new row, which are the parameters' names too.
-        changed: those of them that a row that is there takes.
-        column: a row that is there stays where this one holds one of the values `holds`, words of our own.
-        gives: the column that is returned; no row comes back where nothing was changed.
+        names: the columns of a new run, which are the parameters' names too.
+        again: those of them that a run which is opened again takes.
     """
-    values = ", ".join(f"'{value}'" for value in holds)
-    sql = f"{_upsert(table, names, changed)} WHERE {table.name}.{column} NOT IN ({values}) RETURNING {gives}"
-    return _typed(sql, table, names).columns(table.c[gives])
+    passed = ", ".join(f"'{outcome.value}'" for outcome in Outcome if outcome.passed)
+    table = schema.runs
+    sql = f"{_upsert(table, names, again)} WHERE {table.name}.outcome NOT IN ({passed}) RETURNING started_at"
+    return _typed(sql, table, names).columns(table.c.started_at)
 
 
 @cache

@@ -32,7 +32,6 @@ from batch_processing.results import (
     StepResult,
 )
 
-_PASSED = tuple(outcome.value for outcome in Outcome if outcome.passed)
 _COUNTS = tuple(f.name for f in fields(RowCounts))
 
 
@@ -108,16 +107,10 @@ class ControlStore:
             **dict.fromkeys(("report", "table_path", "warehouse_table", "warehouse_location"), ""),
             **again,
         }
-        statement = statements.upsert_unless(
-            schema.runs,
-            tuple(row),
-            changed=tuple(name for name in again if engine or name != "engine"),
-            column="outcome",
-            holds=_PASSED,
-            gives="started_at",
-        )
+        taken = tuple(name for name in again if engine or name != "engine")
         with self._database.writing() as connection:
-            return bool(connection.execute(statement, row).scalar() == row["started_at"])
+            found = connection.execute(statements.start_run(tuple(row), taken), row).scalar()
+            return bool(found == row["started_at"])
 
     def record_step(self, key: RunKey, result: StepResult, *, counts: Mapping[str, int | None] | None = None) -> None:
         """Keeps one attempt of a step; the same attempt recorded again replaces it.

@@ -205,7 +205,7 @@ class DuckDbSession:
     def longest(self, existing: str) -> int | None:  # noqa: ARG002 - it reads varchar(n) as VARCHAR
         return None
 
-    def folding(self, table: TableName) -> set[str]:
+    def collated(self, table: TableName) -> set[str]:
         """Those of any collation, which only the table's own SQL tells."""
         sql = "SELECT sql FROM duckdb_tables() WHERE database_name = current_database() "
         made = self.execute(sql + "AND schema_name = $1 AND table_name = $2", [table.schema, table.table])

@@ -56,7 +56,7 @@ _NET_ROWS = """
            THEN pg_stat_get_xact_tuples_inserted(c.oid) - pg_stat_get_xact_tuples_deleted(c.oid) END
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2
 """
-_FOLDING = """
+_COLLATED = """
     SELECT a.attname::text FROM pg_attribute a JOIN pg_collation l ON l.oid = a.attcollation
     JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT l.collisdeterministic
@@ -152,9 +152,9 @@ class PostgresSession:
         match = _VARCHAR.fullmatch(existing)
         return int(match[1]) if match and match[1] else None
 
-    def folding(self, table: TableName) -> set[str]:
+    def collated(self, table: TableName) -> set[str]:
         """Those of a collation that is not deterministic."""
-        return {str(name) for (name,) in self.execute(_FOLDING, [table.schema, table.table])}
+        return {str(name) for (name,) in self.execute(_COLLATED, [table.schema, table.table])}
 
     def nested_form(self, existing: str) -> str:
         return "jsonb" if existing == "jsonb" else "json"

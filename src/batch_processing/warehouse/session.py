@@ -76,7 +76,7 @@ class Session(Protocol):
         """Characters that a column of this type holds; None where it does not say."""
         ...
 
-    def folding(self, table: TableName) -> set[str]:
+    def collated(self, table: TableName) -> set[str]:
         """Columns of the table that take different texts for the same, as `X` and `x`."""
         ...
 

@@ -79,11 +79,11 @@ def _check_texts(job: Job, session: Session, table: TableName, existing: Mapping
     """Texts by which rows are replaced are told apart as in the Delta table, else rows of others would go."""
     keys = tuple(filter(None, (*job.target.keys, job.target.sequence_by)))
     replaced_by = {"merge": keys, "replace_partitions": job.target.partition_by}.get(job.target.mode, ())
-    if folding := session.folding(table).intersection(replaced_by):
+    if alike := session.collated(table).intersection(replaced_by):
         raise WarehouseRefused(
             "the warehouse table takes different texts for the same where rows are replaced by them",
             where=job.declared,
-            found=f"a collation that does so on {', '.join(sorted(folding))}",
+            found=f"a collation that does so on {', '.join(sorted(alike))}",
             fix="make the column text without that collation; nothing was changed",
         )
     if job.target.mode == "replace_partitions":
