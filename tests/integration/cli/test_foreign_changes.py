@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
@@ -169,3 +170,24 @@ def test_in_mode_append_rows_mixed_with_others_are_refused_and_the_fix_can_be_fo
         project.write_orders(rows)
         code, found = batchctl("backfill", "--from", day, "--to", day)
         assert (code, found["run"], found["slices"][0]["rows"]["loaded"]) == (0, 1, len(rows))
+
+
+def test_a_warehouse_table_that_was_emptied_is_loaded_again_once_its_ledger_rows_are_gone_too(
+    project: SmallProject, batchctl: Command
+) -> None:
+    project.write_orders(GOOD_ROWS)
+    assert batchctl("run", "--slice", "2026-11-01")[0] == 0
+    span = ("backfill", "--from", "2026-11-01", "--to", "2026-11-01")
+
+    def warehouse(sql: str) -> list[tuple[int]]:
+        with duckdb.connect(str(project.warehouse)) as db:
+            return db.execute(sql).fetchall()
+
+    warehouse("DELETE FROM orders")
+    assert batchctl("ledger")[0] == 3
+    assert batchctl(*span)[1]["run"] == 0
+    warehouse("DELETE FROM _batch_loads")
+    code, again = batchctl(*span)
+    assert (code, again["run"]) == (0, 1)
+    assert warehouse("SELECT count(*) FROM orders") == [(100,)]
+    assert batchctl("ledger")[0] == 0

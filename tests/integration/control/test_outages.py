@@ -16,6 +16,8 @@ from batch_processing.control import database
 from batch_processing.control.store import ControlStore
 from batch_processing.errors import ControlStoreError
 
+_ON_POSTGRES = pytest.mark.parametrize("url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+
 
 @pytest.mark.postgres
 def test_a_wrong_password_is_not_told(postgres: Any) -> None:
@@ -46,31 +48,26 @@ def test_a_store_survives_a_restart_of_its_server(postgres: Any) -> None:
     postgres.execute("DROP SCHEMA restart CASCADE")
 
 
-@pytest.mark.postgres
-def test_a_server_that_was_started_anew_while_a_step_went_on_is_not_noticed(postgres: Any) -> None:
-    postgres.execute("CREATE SCHEMA anew")
-    with ControlStore.open(f"{postgres.uri}?options=-csearch_path%3Danew") as store:
+@_ON_POSTGRES
+def test_a_server_that_was_started_anew_while_a_step_went_on_is_not_noticed(url: str, postgres: Any) -> None:
+    with ControlStore.open(url) as store:
         store.queue_alert("before", {})
         postgres.stop()
         postgres.start()
         time.sleep(database.RESTS_WELL)
         assert store.queue_alert("after", {})
-    postgres.execute("DROP SCHEMA anew CASCADE")
 
 
-@pytest.mark.postgres
+@_ON_POSTGRES
 def test_a_table_that_another_session_has_locked_is_not_waited_for_without_end(
-    postgres: Any, monkeypatch: pytest.MonkeyPatch
+    url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "_BUSY_SECONDS", 1)
-    postgres.execute("CREATE SCHEMA locked")
-    url = f"{postgres.uri}?options=-csearch_path%3Dlocked"
     ControlStore.open(url).close()
-    with psycopg.connect(postgres.uri) as holder:
-        holder.execute("LOCK TABLE locked.batch_runs IN ACCESS EXCLUSIVE MODE")
+    with psycopg.connect(url) as holder:
+        holder.execute("LOCK TABLE batch_runs IN ACCESS EXCLUSIVE MODE")
         with ControlStore.open(url) as store, pytest.raises(ControlStoreError, match="end the session that holds"):
             store.history()
-    postgres.execute("DROP SCHEMA locked CASCADE")
 
 
 @pytest.mark.postgres

@@ -165,6 +165,15 @@ def test_a_partition_value_too_long_for_a_folder_is_told(spark: SparkSession, tm
     assert not (tmp_path / "data").exists()
 
 
+def test_letters_beyond_ascii_count_as_the_embedded_engine_escapes_them(
+    spark_embedded: SparkSession, tmp_path: Path
+) -> None:
+    df = spark_embedded.createDataFrame([(1, "ü" * 60)], "id long, p string")
+    with pytest.raises(DataError, match="too long for the name of its folder"):
+        stage(df, table=tmp_path, partition_by=("p",), folder="data/s/1")
+    assert not (tmp_path / "data").exists()
+
+
 def test_what_other_tasks_of_a_failed_write_still_write_is_removed(
     spark_embedded: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

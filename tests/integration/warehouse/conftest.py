@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,12 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Wareho
     if request.param == "duckdb":
         yield DuckDbFile(tmp_path / "warehouse.duckdb")
         return
-    server = request.getfixturevalue("postgres")
+    yield request.getfixturevalue("postgres_schema")
+
+
+@pytest.fixture
+def postgres_schema(postgres: Any) -> Iterator[PostgresSchema]:
     schema = f"t_{uuid.uuid4().hex[:12]}"
-    server.execute(f"CREATE SCHEMA {schema}")
-    yield PostgresSchema(server, schema)
-    server.execute(f"DROP SCHEMA {schema} CASCADE")
+    postgres.execute(f"CREATE SCHEMA {schema}")
+    yield PostgresSchema(postgres, schema)
+    postgres.execute(f"DROP SCHEMA {schema} CASCADE")

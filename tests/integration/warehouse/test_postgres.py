@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
@@ -33,11 +32,8 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def warehouse(postgres: Any) -> Iterator[PostgresSchema]:
-    schema = f"t_{uuid.uuid4().hex[:12]}"
-    postgres.execute(f"CREATE SCHEMA {schema}")
-    yield PostgresSchema(postgres, schema)
-    postgres.execute(f"DROP SCHEMA {schema} CASCADE")
+def warehouse(postgres_schema: PostgresSchema) -> PostgresSchema:
+    return postgres_schema
 
 
 def _count(warehouse: PostgresSchema) -> int:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -22,11 +19,8 @@ _BEFORE_YEAR_1 = -62135596801
 
 
 @pytest.fixture
-def warehouse(postgres: Any) -> Iterator[PostgresSchema]:
-    schema = f"t_{uuid.uuid4().hex[:12]}"
-    postgres.execute(f"CREATE SCHEMA {schema}")
-    yield PostgresSchema(postgres, schema)
-    postgres.execute(f"DROP SCHEMA {schema} CASCADE")
+def warehouse(postgres_schema: PostgresSchema) -> PostgresSchema:
+    return postgres_schema
 
 
 def _refused(warehouse: PostgresSchema, path: Path, rows: pa.Table) -> WarehouseRefused:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 
 from batch_processing.errors import WarehouseRefused
-from batch_processing.settings.values import Connection
 from tests.integration.warehouse.test_late_loads import FIRST, SECOND, Lake
 from tests.integration.warehouse.warehouses import DuckDbFile, PostgresSchema
 from tests.unit.warehouse.publishing import Table, day, delta_table, orders
@@ -23,42 +21,23 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.postgres
 
 
-@dataclass
-class IcuDatabase:
-    """A database of its own, which orders texts as English does."""
-
-    server: Any
-    name: str
-    kind: str = "postgres"
-
-    @property
-    def connection(self) -> Connection:
-        return self.server.connection("warehouse", schema=self.name)
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(replace(self.server, dbname=self.name).uri) as db:
-            return db.execute(sql.encode()).fetchall()
-
-
 @pytest.fixture
-def english(postgres: Any) -> Iterator[IcuDatabase]:
+def english(postgres: Any) -> Iterator[PostgresSchema]:
+    """A database of its own, which orders texts as English does."""
     name = f"icu_{uuid.uuid4().hex[:12]}"
     postgres.execute(f"CREATE DATABASE {name} LOCALE_PROVIDER icu ICU_LOCALE 'en' TEMPLATE template0")
-    yield IcuDatabase(postgres, name)
+    yield PostgresSchema(replace(postgres, dbname=name), "public")
     postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
-def warehouse(postgres: Any) -> Iterator[PostgresSchema]:
-    schema = f"t_{uuid.uuid4().hex[:12]}"
-    postgres.execute(f"CREATE SCHEMA {schema}")
-    yield PostgresSchema(postgres, schema)
-    postgres.execute(f"DROP SCHEMA {schema} CASCADE")
+def warehouse(postgres_schema: PostgresSchema) -> PostgresSchema:
+    return postgres_schema
 
 
 @pytest.mark.parametrize("order", [(FIRST, SECOND), (SECOND, FIRST)], ids=["in order", "late"])
 def test_the_later_of_two_texts_is_the_delta_tables_in_a_database_that_orders_them_as_english_does(
-    english: IcuDatabase, tmp_path: Path, spark_embedded: SparkSession, order: tuple[str, str]
+    english: PostgresSchema, tmp_path: Path, spark_embedded: SparkSession, order: tuple[str, str]
 ) -> None:
     target = delta_table(tmp_path / "t", mode="merge", keys=("id",), sequence_by="day")
     lake = Lake(spark_embedded, target)
@@ -107,6 +86,14 @@ def test_a_column_of_duckdb_that_takes_two_texts_for_one_is_refused_too(tmp_path
         table.load(table.publish(orders(9, day_of="X")), file.connection, slice=day(1))
     assert "on day" in caught.value.found
     assert file.rows("SELECT id FROM orders") == [(1,)]
+
+
+def test_a_column_of_duckdb_that_orders_texts_otherwise_says_not_which_row_is_later(tmp_path: Path) -> None:
+    file = DuckDbFile(tmp_path / "w.duckdb")
+    file.run(f"CREATE TABLE orders (id bigint, amount double, day varchar COLLATE nocase, {_OWN})")
+    table = delta_table(tmp_path / "t", mode="merge", keys=("id",), sequence_by="day")
+    with pytest.raises(WarehouseRefused, match="different texts for the same"):
+        table.load(table.publish(orders(9, day_of="X")), file.connection, slice=day(1))
 
 
 @pytest.mark.parametrize("mode", ["append", "overwrite"])
