@@ -8,12 +8,12 @@ from batch_processing.cli.running import RunRequest, run_command
 from batch_processing.control.records import RunKey
 from batch_processing.control.store import ControlStore
 from batch_processing.errors import UsageError
+from batch_processing.pipeline.generations import published_generation
 from batch_processing.pipeline.preflight import (
     check_can_replace,
     check_can_start,
     check_loaded_before_merging_again,
     look_at,
-    published_generation,
 )
 from batch_processing.results import Slice
 from batch_processing.settings.loading import LoadedPipeline

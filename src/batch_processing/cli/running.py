@@ -15,7 +15,9 @@ from batch_processing.cli.summary import print_summary, run_object
 from batch_processing.control.records import RunKey, RunRecord
 from batch_processing.control.store import ControlStore
 from batch_processing.errors import UsageError
+from batch_processing.pipeline.generations import generation_of_new_run
 from batch_processing.pipeline.plan import build_plan
+from batch_processing.pipeline.preflight import look_at
 from batch_processing.pipeline.runner import new_run_id, run_pipeline
 from batch_processing.results import Outcome, Slice
 from batch_processing.settings.loading import LoadedPipeline, load_pipeline
@@ -53,7 +55,7 @@ def run_command(request: RunRequest, *, generation: Generation | None = None) ->
 
     Args:
         request: what the command line asks for.
-        generation: which generation to run; by default the one that the control store has for the slice.
+        generation: which generation to run; by default the slice's, as the control store or the table's log has it.
 
     Raises:
         BatchError: nothing could be started.
@@ -103,9 +105,11 @@ def chosen_engine(text: str | None) -> EngineSpec | None:
         raise UsageError("cannot use --engine", found=repr(text[:200]), fix=str(error)) from error
 
 
-def _current_generation(loaded: LoadedPipeline, wanted: Slice, _: Values, __: EngineSpec | None) -> int:
+def _current_generation(loaded: LoadedPipeline, wanted: Slice, values: Values, engine: EngineSpec | None) -> int:
     with ControlStore.open(loaded.project.control_url) as control:
-        return control.current_generation(loaded.spec.pipeline, wanted)
+        current = control.current_generation(loaded.spec.pipeline, wanted)
+        key = RunKey(loaded.spec.pipeline, wanted, current, "RUN_ID")
+        return generation_of_new_run(look_at(loaded, key, values=values, control=control, engine=engine))
 
 
 def _end(loaded: LoadedPipeline, key: RunKey, why: str) -> None:

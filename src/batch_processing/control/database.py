@@ -145,9 +145,11 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _limit_waits(connection: Any, _: ConnectionPoolEntry) -> None:
-    """As SQLite does, PostgreSQL says it where another session holds a table for long."""
+    """As SQLite does, PostgreSQL says it where another session holds a table for long; a limit of the user's stays."""
     connection.autocommit = True
-    connection.execute(f"SET lock_timeout = '{_BUSY_SECONDS}s'")
+    connection.execute(
+        f"SELECT set_config('lock_timeout', '{_BUSY_SECONDS}s', false) WHERE current_setting('lock_timeout') = '0'"
+    )
     connection.autocommit = False
 
 

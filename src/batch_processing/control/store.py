@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Table, case, select, update
+from sqlalchemy import Connection, Table, select, update
 
 from batch_processing.control import reading, schema, statements
 from batch_processing.control.alerts import AlertOutbox
 from batch_processing.control.database import open_database
 from batch_processing.control.finding import find_run
+from batch_processing.control.generations import Generations
 from batch_processing.control.process import ProcessMark
 from batch_processing.control.records import PipelineMetrics, QueuedAlert, RunKey, RunRecord
 from batch_processing.errors import UsageError
@@ -44,6 +45,7 @@ class ControlStore:
     def __init__(self, url: str) -> None:
         self._database = open_database(url)
         self._alerts = AlertOutbox(self._database)
+        self._generations = Generations(self._database)
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -332,9 +334,7 @@ class ControlStore:
 
     def current_generation(self, pipeline: str, slice: Slice) -> int:
         """The slice's generation: 1 until it is deliberately reprocessed."""
-        asked = {"pipeline": pipeline, "slice_start": slice.start}
-        with self._database.reading() as connection:
-            return connection.execute(statements.generation(), asked).scalar() or 1
+        return self._generations.current(pipeline, slice)
 
     def raise_generation(self, pipeline: str, slice: Slice, *, above: int = 1) -> int:
         """Raises the slice's generation by one, for a reprocess, and returns it.
@@ -344,17 +344,11 @@ class ControlStore:
             slice: the data interval.
             above: what the table's log has published, which counts where this store does not know of it.
         """
-        table = schema.generations
-        first = max(above, 1) + 1
-        row = {"pipeline": pipeline, "slice_start": slice.start, "generation": first, "raised_at": datetime.now(UTC)}
-        known = case((table.c.generation < above, above), else_=table.c.generation)
-        statement = self._database.insert(table).values(row)
-        statement = statement.on_conflict_do_update(
-            index_elements=["pipeline", "slice_start"],
-            set_={"generation": known + 1, "raised_at": row["raised_at"]},
-        ).returning(table.c.generation)
-        with self._database.writing() as connection:
-            return int(connection.execute(statement).scalar_one())
+        return self._generations.put(pipeline, slice, above=above, raised_by=1)
+
+    def learn_generation(self, pipeline: str, slice: Slice, published: int) -> None:
+        """Takes over a generation that the table's log has published; a higher one that is known stays."""
+        self._generations.put(pipeline, slice, above=published, raised_by=0)
 
     # --- alerts
 

@@ -95,15 +95,6 @@ def check_loaded_before_merging_again(ctx: RunContext, published: int) -> None:
         )
 
 
-def published_generation(ctx: RunContext) -> int:
-    """The slice's newest generation in the table's log, which wins over a store that was lost; 0 without any."""
-    from batch_processing.delta_lake.log import open_table, recorded_generation
-    from batch_processing.storage import local_path
-
-    table = open_table(local_path(ctx.target_table()))
-    return (recorded_generation(table, ctx.app_id) or 0) if table is not None else 0
-
-
 def _check_quality(ctx: RunContext) -> None:
     from batch_processing.quality.checks import load_checks
     from batch_processing.quality.suite import load_suite

@@ -71,6 +71,42 @@ def test_where_the_control_store_was_lost_the_tables_log_tells_the_generation(
     assert (code, run["generation"], run["rows"]["published"]) == (0, 3, 100)
 
 
+@pytest.mark.parametrize("restored", [False, True])
+def test_where_the_control_store_was_lost_a_run_takes_the_generation_that_the_table_has(
+    project: SmallProject, batchctl: Command, capsys: pytest.CaptureFixture[str], restored: bool
+) -> None:
+    home = project.root / "home"
+    assert batchctl("run")[0] == 0
+    older = {file: file.read_bytes() for file in home.glob("control.db*")}
+    project.write_orders(GOOD_ROWS[:50])
+    second = batchctl("reprocess")[1]
+    project.write_orders(GOOD_ROWS[:10])
+    for file in home.glob("control.db*"):
+        file.unlink()
+    for file, data in older.items() if restored else ():
+        file.write_bytes(data)
+
+    code, run = batchctl("run")
+    assert (code, run["generation"], run["delta"]) == (0, 2, second["delta"]), run["error"]
+    assert generation(project) == 2
+    assert len(ids(project)) == 50
+    assert run_cli(["backfill", "--from", DAY, "--to", DAY]) == 0
+    assert "1 skipped" in capsys.readouterr().out
+    assert batchctl("reprocess")[1]["generation"] == 3
+
+
+def test_a_log_that_cannot_be_read_is_an_error_of_the_run(project: SmallProject, batchctl: Command) -> None:
+    assert batchctl("run")[0] == 0
+    for entry in (project.table / "_delta_log").iterdir():
+        if entry.is_file():
+            entry.write_text("torn")
+    code, run = batchctl("run")
+    assert (code, run["outcome"]) == (3, "ERROR")
+    assert "the table's log cannot be read" in run["error"]
+    with ControlStore.open(project.load().project.control_url) as control:
+        assert "the table's log cannot be read" in control.run().error
+
+
 @pytest.mark.parametrize("case", ["connection", "suite", "transform", "declaration", "engine", "setting"])
 def test_what_cannot_start_raises_no_generation(project: SmallProject, batchctl: Command, case: str) -> None:
     arguments: list[str] = []

@@ -70,6 +70,19 @@ def test_a_table_that_another_session_has_locked_is_not_waited_for_without_end(
             store.history()
 
 
+@_ON_POSTGRES
+def test_a_limit_of_the_users_own_stays(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 3600)
+    ControlStore.open(url).close()
+    with psycopg.connect(url) as holder:
+        holder.execute("LOCK TABLE batch_runs IN ACCESS EXCLUSIVE MODE")
+        with (
+            ControlStore.open(f"{url}%20-clock_timeout%3D200ms") as store,
+            pytest.raises(ControlStoreError, match="end the session that holds"),
+        ):
+            store.history()
+
+
 @pytest.mark.postgres
 def test_a_role_that_may_only_read_is_told_what_it_lacks(postgres: Any) -> None:
     postgres.execute("CREATE SCHEMA readable")

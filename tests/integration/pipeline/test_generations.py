@@ -80,3 +80,18 @@ def test_a_retry_goes_on_where_the_run_has_failed_until_the_reprocess_is_publish
     control.finish_run(control.run("scheduled").key, outcome=Outcome.ERROR, error="transform failed")
     assert tasks("scheduled", "transform") == 1
     assert tasks("new", *BEFORE) == 2
+
+
+def test_a_new_run_takes_the_tables_generation_where_the_store_was_lost_and_keeps_it(
+    project: SmallProject, tasks: Tasks, control: ControlStore
+) -> None:
+    assert tasks("scheduled") == 1
+    control.raise_generation("orders", SLICE)
+    assert tasks("reprocess") == 2
+    control.close()
+    for file in (project.root / "home").glob("control.db*"):
+        file.unlink()
+    assert tasks("scheduled again", *BEFORE) == 2
+    assert tasks("scheduled again", *AFTER) == 2
+    with ControlStore.open(project.load().project.control_url) as found:
+        assert [(run.key.generation, run.outcome) for run in found.history()] == [(2, Outcome.PASS)]
