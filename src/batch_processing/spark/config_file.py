@@ -26,6 +26,7 @@ SERVER_CONF = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.ui.showConsoleProgress": "false",
+    "spark.connect.session.manager.defaultSessionTimeout": "30d",  # idle; the server ends with its run
 }
 
 _KEY = re.compile(r"^spark\.[A-Za-z0-9_.\-/]+$")

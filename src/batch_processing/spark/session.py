@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _BATCH_ROWS = 65_536  # of the embedded engine: eight times its own; writing into partitions costs a quarter less CPU
 _REACH_SECONDS = 10.0
+_IDLE_SECONDS = 30 * 86_400
+"""For how long a session of the embedded engine may do nothing (its own limit is 15 min): it ends with its process."""
 EMBEDDED_CONF = {
     # Beyond them a grouped count's table outgrows processor caches: counted in parts, 100 million distinct ids take
     # two thirds of the time and of the memory.
@@ -177,6 +179,7 @@ def embedded_settings(pool: int) -> dict[str, str]:
         "SAIL_RUNTIME__MEMORY_POOL__TYPE": "fair",
         "SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE": str(pool),
         "SAIL_EXECUTION__BATCH_SIZE": str(_BATCH_ROWS),
+        "SAIL_SPARK__SESSION_TIMEOUT_SECS": str(_IDLE_SECONDS),
         # A file's statistics leave NaN out: with them a column of NaN and one number is read as that number alone.
         "SAIL_EXECUTION__COLLECT_STATISTICS": "false",
         "RUST_LOG": "error",

@@ -14,6 +14,7 @@ import pytest
 
 from batch_processing.errors import EngineError
 from batch_processing.settings.models import EngineSpec
+from batch_processing.spark import session as module
 from batch_processing.spark.guard import start_time
 from batch_processing.spark.server import start_connect_server, stop_connect_server
 from batch_processing.spark.session import Engine, get_spark_session
@@ -41,6 +42,24 @@ def test_an_engine_that_was_closed_starts_again_when_asked(tmp_path: Path) -> No
     for _ in range(2):
         assert opened.session.range(3).count() == 3
         opened.close()
+
+
+@pytest.mark.filterwarnings("ignore:The 'warn' method:DeprecationWarning")  # told as a session ends that is gone
+@pytest.mark.parametrize("rested_too_long", [False, True])
+def test_a_session_that_rests_while_other_code_runs_is_there_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rested_too_long: bool
+) -> None:
+    if rested_too_long:  # the engine's own limit is 15 minutes: it is the setting that keeps a session
+        monkeypatch.setattr(module, "_IDLE_SECONDS", 1)
+    with engine(tmp_path) as opened:
+        frame = opened.session.range(3)
+        time.sleep(2.5)
+        if rested_too_long:
+            with pytest.raises(Exception, match="is not running"):
+                frame.count()
+        else:
+            assert frame.count() == 3
+            assert int(module.embedded_settings(1)["SAIL_SPARK__SESSION_TIMEOUT_SECS"]) > 7 * 86_400
 
 
 FORKING = """
