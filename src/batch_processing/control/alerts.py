@@ -32,7 +32,7 @@ class AlertOutbox:
         }
         statement = self._database.insert(_TABLE).values(row).on_conflict_do_nothing(index_elements=["dedupe_key"])
         statement = statement.returning(_TABLE.c.dedupe_key)
-        with self._database.writing() as connection:
+        with self._database.writing(once=True) as connection:
             return connection.execute(statement).first() is not None
 
     def pending(self) -> tuple[QueuedAlert, ...]:
@@ -47,5 +47,5 @@ class AlertOutbox:
             if sent
             else {"attempts": _TABLE.c.attempts + 1, "error": error}
         )
-        with self._database.writing() as connection:
+        with self._database.writing(once=True) as connection:
             connection.execute(update(_TABLE).where(_TABLE.c.dedupe_key == dedupe_key).values(change))

@@ -56,15 +56,21 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A consistent view for several queries."""
+        """For queries; on PostgreSQL each sees what is committed when it starts."""
         with _told(self.address), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """One transaction; SQLite takes the write lock at its start, so that it waits instead of failing."""
+    def writing(self, *, once: bool = False) -> Iterator[Connection]:
+        """One transaction; SQLite takes the write lock at its start, so that it waits instead of failing.
+
+        Args:
+            once: it has one statement alone, which PostgreSQL needs not be told the begin and the end of.
+        """
         with _told(self.address), self.engine.connect() as base:
             connection = base.execution_options(batch_writes=True)
+            if not once and connection.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="READ COMMITTED")
             with connection.begin():
                 yield connection
 
@@ -90,7 +96,9 @@ def open_database(url: str) -> Database:
             engine = _sqlite_engine(parsed)
         else:
             # No table has an hstore column: without it a new connection is not asked for the type.
-            engine = create_engine(parsed, hide_parameters=True, pool_size=2, use_native_hstore=False)
+            engine = create_engine(
+                parsed, hide_parameters=True, pool_size=2, use_native_hstore=False, isolation_level="AUTOCOMMIT"
+            )
             event.listen(engine, "connect", _limit_waits)
             event.listen(engine, "checkin", _note_rest)
             event.listen(engine, "checkout", partial(_ping_the_rested, engine.dialect))
@@ -146,11 +154,9 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _limit_waits(connection: Any, _: ConnectionPoolEntry) -> None:
     """As SQLite does, PostgreSQL says it where another session holds a table for long; a limit of the user's stays."""
-    connection.autocommit = True
     connection.execute(
         f"SELECT set_config('lock_timeout', '{_BUSY_SECONDS}s', false) WHERE current_setting('lock_timeout') = '0'"
     )
-    connection.autocommit = False
 
 
 def _note_rest(_: Any, record: ConnectionPoolEntry) -> None:

@@ -38,5 +38,5 @@ class Generations:
             index_elements=["pipeline", "slice_start"],
             set_={"generation": known + raised_by, "raised_at": row["raised_at"]},
         ).returning(_TABLE.c.generation)
-        with self._database.writing() as connection:
+        with self._database.writing(once=True) as connection:
             return int(connection.execute(statement).scalar_one())

@@ -110,7 +110,7 @@ class ControlStore:
             **again,
         }
         taken = tuple(name for name in again if engine or name != "engine")
-        with self._database.writing() as connection:
+        with self._database.writing(once=True) as connection:
             found = connection.execute(statements.start_run(tuple(row), taken), row).scalar()
             return bool(found == row["started_at"])
 
@@ -122,14 +122,14 @@ class ControlStore:
             result: what happened.
             counts: what it gave to the row ledger, named as in RowCounts; kept together with it.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(once=not counts) as connection:
             _put(connection, schema.steps, reading.step_row(key.digest, result))
             if counts:
                 _change(connection, key, _row_columns(counts))
 
     def record_quality(self, key: RunKey, result: QualityResult) -> None:
         """Keeps the verdict on one dataset; a later one on the same dataset replaces it."""
-        with self._database.writing() as connection:
+        with self._database.writing(once=True) as connection:
             _put(connection, schema.quality, reading.quality_row(key.digest, result))
 
     def record_source(self, key: RunKey, source: str, part: int, landed: Landed) -> None:
@@ -143,7 +143,7 @@ class ControlStore:
             "landed": landed.landed,
             "inputs": [asdict(fact) for fact in landed.inputs],
         }
-        with self._database.writing() as connection:
+        with self._database.writing(once=True) as connection:
             _put(connection, schema.sources, row)
 
     def clear_source(self, key: RunKey, source: str, *, part: int | None = None) -> None:
@@ -152,12 +152,12 @@ class ControlStore:
         statement = table.delete().where(table.c.run == key.digest, table.c.source == source)
         if part is not None:
             statement = statement.where(table.c.part == part)
-        with self._database.writing() as connection:
+        with self._database.writing(once=True) as connection:
             connection.execute(statement)
 
     def record_quarantine(self, key: RunKey, source: str, table_path: str) -> None:
         """Keeps where a source's quarantined rows are."""
-        with self._database.writing() as connection:
+        with self._database.writing(once=True) as connection:
             row = {"run": key.digest, "source": source, "table_path": table_path}
             _put(connection, schema.quarantine, row)
 
@@ -209,12 +209,12 @@ class ControlStore:
             .where(table.c.run == key.digest, table.c.outcome == Outcome.RUNNING.value)
             .values(outcome=Outcome.ERROR.value, error=error, ended_at=ended_at, interrupted=True)
         )
-        with self._database.writing() as connection:
+        with self._database.writing(once=True) as connection:
             return connection.execute(statement).rowcount > 0
 
     def _set(self, key: RunKey, **values: Any) -> None:
         if values:
-            with self._database.writing() as connection:
+            with self._database.writing(once=True) as connection:
                 _change(connection, key, values)
 
     # --- looking back
