@@ -114,22 +114,71 @@ class RunFailedCallback:
             end_run(record, error=error, control=control)
 
 
+class RunPassedCallback:
+    """A DAG callback: Airflow calls it in the DAG processor when a run has succeeded.
+
+    A run whose last task was marked as success by hand has not recorded its end: it is ended here, so that the history
+    and the upkeep do not take it for one that goes on.
+
+    Args:
+        declared: the pipeline.
+    """
+
+    def __init__(self, declared: Declared) -> None:
+        self.declared = declared
+
+    def __repr__(self) -> str:
+        return "RunPassedCallback()"
+
+    def __call__(self, context: Mapping[str, Any]) -> None:
+        """Ends the run where it has not ended. Whatever goes wrong here is logged and changes nothing."""
+        if context.get("ti") is None:
+            return
+        try:
+            self._end(context)
+        except Exception:  # noqa: BLE001 - a callback tells of a result, it must not change it; logged below
+            _LOG.exception("run %s: its end could not be recorded", context.get("run_id"))
+
+    def _end(self, context: Mapping[str, Any]) -> None:
+        from batch_processing.control.store import ControlStore
+        from batch_processing.pipeline.interruption import end_run
+        from batch_processing.pipeline.plan import build_plan
+        from batch_processing.results import Outcome
+
+        spec = self.declared.loaded.spec
+        facts = run_facts(context, schedule=spec.schedule)
+        with ControlStore.open(self.declared.loaded.project.control_url) as control:
+            record = _known_record(control, spec.pipeline, facts)
+            if record is None or record.outcome is not Outcome.RUNNING:
+                return
+            passed = {step.step.partition("[")[0] for step in record.steps if step.outcome.passed}
+            missing = ", ".join(step.id for step in build_plan(spec).steps if step.id not in passed)
+            error = (
+                f"{missing or 'the last step'} did not run: marked as success by hand. "
+                f"To do: where its work is wanted, clear it: airflow tasks clear {spec.pipeline}"
+            )
+            end_run(record, error=error, control=control)
+
+
 def _record(control: ControlStore, pipeline: str, facts: RunFacts) -> RunRecord:
     """The run as the store knows it; a task that was killed before its first line left no record there."""
+    from batch_processing.control.records import RunKey
+
+    if (found := _known_record(control, pipeline, facts)) is not None:
+        return found
+    generation = facts.generation or control.current_generation(pipeline, facts.slice)
+    key = RunKey(pipeline=pipeline, slice=facts.slice, generation=generation, run_id=facts.run_id)
+    control.start_run(key, engine="", trigger="airflow")
+    return control.run(facts.run_id, pipeline=pipeline)
+
+
+def _known_record(control: ControlStore, pipeline: str, facts: RunFacts) -> RunRecord | None:
     from batch_processing.control.records import RunKey
     from batch_processing.pipeline.generations import latest_record
 
     if facts.generation:
-        generation = facts.generation
-        found = control.record(RunKey(pipeline, facts.slice, generation, facts.run_id))
-    else:
-        generation = control.current_generation(pipeline, facts.slice)
-        found = latest_record(control, pipeline=pipeline, slice=facts.slice, run_id=facts.run_id)
-    if found is not None:
-        return found
-    key = RunKey(pipeline=pipeline, slice=facts.slice, generation=generation, run_id=facts.run_id)
-    control.start_run(key, engine="", trigger="airflow")
-    return control.run(facts.run_id, pipeline=pipeline)
+        return control.record(RunKey(pipeline, facts.slice, facts.generation, facts.run_id))
+    return latest_record(control, pipeline=pipeline, slice=facts.slice, run_id=facts.run_id)
 
 
 def _next_command(pipeline: str, task_id: str, facts: RunFacts) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Param
 
-from batch_processing.airflow_support.callbacks import AlertCallback, RunFailedCallback
+from batch_processing.airflow_support.callbacks import AlertCallback, RunFailedCallback, RunPassedCallback
 from batch_processing.airflow_support.retries import ErrorTreeRetryPolicy
 from batch_processing.operators.data_extraction import ExtractOperator, FilesSensor
 from batch_processing.operators.data_validation import (
@@ -83,6 +83,7 @@ def _dag_arguments(declared: Declared, plan: Plan) -> dict[str, Any]:
         "catchup": spec.catchup,
         "max_active_runs": 1,
         "on_failure_callback": [RunFailedCallback(declared)],
+        "on_success_callback": [RunPassedCallback(declared)],
         "tags": list(spec.tags),
         "default_args": {
             "owner": spec.owner,
