@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from batch_processing.errors import UsageError
 from batch_processing.operators.run_facts import RunFacts, run_facts
 from batch_processing.operators.step import Declared
 
@@ -42,21 +43,25 @@ class AlertCallback:
 
         spec = self.declared.loaded.spec
         try:
-            facts = run_facts(context, schedule=spec.schedule)
             with ControlStore.open(self.declared.loaded.project.control_url) as control:
                 if self.kind in spec.alerts.on:
-                    event = self._event(context, facts, control)
+                    event = self._event(context, control)
                     notify(event, spec=spec, values=AirflowValues(), control=control)
                 if self.kind == "success":
                     send_pending(values=AirflowValues(), control=control)
         except Exception:  # noqa: BLE001 - a callback tells of a result, it must not change it; logged below
             _LOG.exception("pipeline %s: the %s callback did not work", spec.pipeline, self.kind)
 
-    def _event(self, context: Mapping[str, Any], facts: RunFacts, control: ControlStore) -> AlertEvent:
+    def _event(self, context: Mapping[str, Any], control: ControlStore) -> AlertEvent:
         from batch_processing.alerts.event import event_of_run
 
-        pipeline = self.declared.loaded.spec.pipeline
+        spec = self.declared.loaded.spec
+        pipeline = spec.pipeline
         task_id = context["ti"].task_id
+        try:
+            facts = run_facts(context, schedule=spec.schedule)
+        except UsageError as error:
+            return self._event_of_no_slice(context, error)
         exception = context.get("exception")
         record = _record(control, pipeline, facts)
         return event_of_run(
@@ -66,6 +71,24 @@ class AlertCallback:
             step=task_id,
             next_command=_next_command(pipeline, task_id, facts) if self.kind == "failure" else "",
             attempt=facts.attempt,
+        )
+
+    def _event_of_no_slice(self, context: Mapping[str, Any], error: UsageError) -> AlertEvent:
+        """For a run whose configuration names a slice or generation that cannot be: no record is kept of it."""
+        from batch_processing.alerts.event import AlertEvent
+
+        pipeline, run_id = self.declared.loaded.spec.pipeline, context["dag_run"].run_id
+        return AlertEvent(
+            kind=self.kind,
+            run=f"{pipeline}:{run_id}",
+            pipeline=pipeline,
+            slice="unknown",
+            run_id=run_id,
+            step=context["ti"].task_id,
+            outcome="ERROR",
+            message=str(error),
+            next_command=f"airflow dags trigger {pipeline}, with a configuration that can be used",
+            attempt=max(1, int(context["ti"].try_number)),
         )
 
 

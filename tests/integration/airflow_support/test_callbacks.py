@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from batch_processing.airflow_support.callbacks import RunPassedCallback
+from batch_processing.airflow_support.callbacks import AlertCallback, RunFailedCallback, RunPassedCallback
 from batch_processing.control.records import RunKey, RunRecord
 from batch_processing.control.store import ControlStore
 from batch_processing.operators.step import Declared
 from batch_processing.results import Outcome, StepResult
 from batch_processing.settings.slices import parse_slice
 from tests.services.project import SmallProject
+from tests.services.smtp import Mailbox
 
 pytestmark = pytest.mark.airflow
 
@@ -22,9 +23,9 @@ STEPS = ("wait_for_orders", "extract_orders[0]", "extract_customers", "validate"
          "quality_metrics", "publish", "load_warehouse")  # fmt: skip
 
 
-def _context(run_id: str) -> dict[str, Any]:
+def _context(run_id: str, *, slice: str = "2026-11-01") -> dict[str, Any]:
     dag_run = SimpleNamespace(
-        run_id=run_id, conf={"slice": "2026-11-01"}, data_interval_start=None, data_interval_end=None,
+        run_id=run_id, conf={"slice": slice}, data_interval_start=None, data_interval_end=None,
         logical_date=None, run_after=datetime(2026, 11, 3, tzinfo=UTC),
     )  # fmt: skip
     return {"dag_run": dag_run, "run_id": run_id, "ti": SimpleNamespace(try_number=1, task_id="publish", map_index=-1)}
@@ -68,3 +69,19 @@ def test_a_run_all_of_whose_tasks_were_marked_is_not_made_up(project: SmallProje
 
     with ControlStore.open(loaded.project.control_url) as control:
         assert control.history() == ()
+
+
+def test_a_run_whose_configuration_names_no_slice_is_mailed_once(
+    project: SmallProject, smtp: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", smtp.airflow_json)
+    project.declaration["alerts"] = {"email": ["alert@company.com"]}
+    declared = Declared(project.load())
+    context = _context("mistyped", slice="2026-13-01")
+
+    AlertCallback(declared, kind="failure")(context)
+    RunFailedCallback(declared)(context)
+
+    (mail,) = smtp.messages
+    body: Any = mail.get_body(("plain",))
+    assert "cannot read a slice. Found: '2026-13-01'" in body.get_content()
