@@ -8,6 +8,7 @@ from batch_processing.errors import DeclarationError, UsageError
 from batch_processing.pipeline.context import RunContext
 from batch_processing.pipeline.limits import limit_problems
 from batch_processing.pipeline.plan import build_plan
+from batch_processing.pipeline.whole import can_be_loaded
 from batch_processing.settings.loading import LoadedPipeline
 from batch_processing.settings.models import EngineSpec
 from batch_processing.settings.values import Values
@@ -67,6 +68,8 @@ def check_can_replace(ctx: RunContext) -> None:
 def check_loaded_before_merging_again(ctx: RunContext, published: int) -> None:
     """In mode merge a new generation leaves keys of the published one in the table: the warehouse must have them first.
 
+    Where they cannot be loaded any more, a new generation is all that helps.
+
     Args:
         ctx: of the slice.
         published: its newest generation in the table's log.
@@ -76,6 +79,7 @@ def check_loaded_before_merging_again(ctx: RunContext, published: int) -> None:
         SettingError, WarehouseError: the warehouse cannot be asked.
     """
     from batch_processing.delta_lake.log import open_table
+    from batch_processing.delta_lake.publish import find_published
     from batch_processing.storage import local_path
     from batch_processing.warehouse.ledger import table_loads
 
@@ -85,6 +89,9 @@ def check_loaded_before_merging_again(ctx: RunContext, published: int) -> None:
     held = table_loads(ctx.values.connection(warehouse.connection), table=warehouse.table)
     loaded = held.generations.get((ctx.spec.pipeline, ctx.slice.start, str(table.metadata().id)), 0)
     if loaded < published:
+        found = find_published(ctx.target_table(), app_id=ctx.app_id, generation=published)
+        if found is None or not can_be_loaded(found):
+            return
         raise UsageError(
             "the slice's published rows are not in the warehouse, and a merge again would leave some of their keys to "
             "the Delta table alone",

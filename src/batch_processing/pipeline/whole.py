@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_processing.errors import TableError
@@ -19,6 +20,12 @@ def known_remains(published: Published) -> Remains | None:
     from batch_processing.delta_lake.remains import remains_of
 
     return remains_of(published) if published.metadata else None
+
+
+def can_be_loaded(published: Published) -> bool:
+    """Whether a load would find the slice's rows: its commit and its files are there, and no other tool took any."""
+    remains = known_remains(published)
+    return remains is not None and not remains.missing and all(Path(file).is_file() for file in published.files)
 
 
 def check_whole(published: Published, slice: Slice) -> None:

@@ -194,6 +194,30 @@ def test_a_merge_again_waits_until_the_warehouse_has_what_it_would_leave_behind(
     assert loaded == ids(project) == list(range(1, 101))
 
 
+@pytest.mark.parametrize("case", ["rows removed", "files vacuumed"])
+def test_a_merge_again_does_not_wait_for_a_load_that_cannot_be(
+    project: SmallProject, batchctl: Command, case: str
+) -> None:
+    project.declaration["target"] |= {"mode": "merge", "keys": ["id"], "partition_by": ["day"]}
+    project.load()
+    assert batchctl("run")[0] == 0
+    with duckdb.connect(str(project.warehouse)) as warehouse:
+        warehouse.execute("DROP TABLE orders")
+    table = DeltaTable(str(project.table))
+    if case == "rows removed":
+        table.delete("id = 7")
+    else:
+        table.optimize.z_order(["id"])
+        table.vacuum(0, enforce_retention_duration=False, dry_run=False)
+    code, refused = batchctl("run")
+    assert (code, "reprocess" in refused["error"]) == (3, True)
+
+    code, run = batchctl("reprocess")
+
+    assert (code, run["generation"], run["rows"]["loaded"]) == (0, 2, 100)
+    assert ids(project) == list(range(1, 101))
+
+
 def test_without_a_slice_nothing_is_guessed(project: SmallProject, batchctl: Command) -> None:
     assert run_cli(["reprocess"]) == 2
     assert run_cli(["reprocess", "--slice", "2026-11-01T03:00"]) == 2
