@@ -57,7 +57,7 @@ class Publication:
 
 @dataclass
 class Block:
-    """Rows that lie in the same files. `moved`: a merge wrote them again."""
+    """Rows that lie in the same files. `moved`: a merge found a staged key there, and may have written them again."""
 
     partition: str | None
     rows: list[tuple[Row, Owner | None]]
@@ -232,12 +232,12 @@ class Model:
                     if block.partition not in left and not (before and block.owners == {before.owner})
                 ]
             case "merge":
+                staged = {row.id for row in rows}
                 rows = [row for row in rows if self._wins(row)]
                 keys = {row.id for row in rows}
                 for block in self.blocks:
-                    stay = [entry for entry in block.rows if entry[0].id not in keys]
-                    block.moved |= len(stay) < len(block.rows)
-                    block.rows = stay
+                    block.moved |= any(found.id in staged for found, _ in block.rows)
+                    block.rows = [entry for entry in block.rows if entry[0].id not in keys]
         self._forget_empty()
         self._add(rows, owner)
         self.log.append(Publication(owner, len(self.log), tuple(rows), frozenset(replaced)))
