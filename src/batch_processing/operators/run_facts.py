@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from batch_processing.errors import UsageError
 from batch_processing.results import Slice
-from batch_processing.settings.slices import latest_slice, parse_slice
+from batch_processing.settings.slices import latest_slice, parse_slice, slice_starting
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ def run_facts(context: Mapping[str, Any], *, schedule: str | None) -> RunFacts:
     with neither, the last slice that was complete when the run was asked for.
 
     Raises:
-        UsageError: `slice` or `generation` of the run's configuration cannot be used.
+        UsageError: `slice` or `generation` of the run's configuration cannot be used, or a manual run was given a data
+            interval that is not one of the schedule.
     """
     dag_run = context["dag_run"]
     asked = {**dict(context.get("params") or {}), **(getattr(dag_run, "conf", None) or {})}
@@ -53,10 +55,25 @@ def _slice(dag_run: Any, asked: object, *, schedule: str | None) -> Slice:
         return parse_slice(str(asked), schedule)
     start, end = _utc(dag_run.data_interval_start), _utc(dag_run.data_interval_end)
     if start is not None and end is not None and start < end:
+        # A scheduled run may be older than its schedule; the interval of a manual one can be whatever was asked for.
+        if getattr(dag_run, "run_type", None) == "manual":
+            _check_interval(start, end, schedule)
         return Slice(start=start, end=end)
     if schedule is None and (moment := _utc(dag_run.logical_date)) is not None:
         return parse_slice(moment.strftime("%Y-%m-%d"), None)
     return latest_slice(schedule, _utc(dag_run.run_after) or datetime.now(UTC))
+
+
+def _check_interval(start: datetime, end: datetime, schedule: str | None) -> None:
+    with suppress(UsageError):
+        if slice_starting(start, schedule).end == end:
+            return
+    raise UsageError(
+        "the run's data interval is not one of the schedule",
+        where=f"schedule {schedule or 'none: one slice per UTC day'}",
+        found=f"{start.isoformat()} to {end.isoformat()}",
+        fix='trigger it without a data interval; {"slice": "2026-11-01"} as configuration names the slice',
+    )
 
 
 def _generation(asked: object) -> int | None:

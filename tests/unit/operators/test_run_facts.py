@@ -45,6 +45,27 @@ def test_a_data_interval_of_another_zone_is_the_same_slice() -> None:
     assert facts.slice.start.tzinfo is UTC
 
 
+@pytest.mark.parametrize("schedule", [DAILY, None])
+@pytest.mark.parametrize(("early", "late"), [(7200, 7200), (0, 60), (86_400, 0), (1, 1)])
+def test_a_manual_run_of_an_interval_that_is_no_slice_is_refused(schedule: str | None, early: int, late: int) -> None:
+    """It would be published beside the slices that its rows are in."""
+    first = START if schedule else START.replace(hour=0)
+    given = {
+        "data_interval_start": first - timedelta(seconds=early),
+        "data_interval_end": first + timedelta(days=1) - timedelta(seconds=late),
+    }
+    with pytest.raises(UsageError, match=r"not one of the schedule.*2026-1[01]-\d\dT.*configuration names the slice"):
+        run_facts(_context(run_type="manual", **given), schedule=schedule)
+    assert run_facts(_context(run_type="scheduled", **given), schedule=schedule).slice.end == given["data_interval_end"]
+
+
+def test_a_manual_run_of_a_slice_is_for_it() -> None:
+    given = {"data_interval_start": START, "data_interval_end": END}
+    assert run_facts(_context(run_type="manual", **given), schedule=DAILY).slice.start == START
+    asked = _context(run_type="manual", conf={"slice": "2026-11-02"}, **given)
+    assert run_facts(asked, schedule=DAILY).slice.start == END
+
+
 def test_a_run_without_a_logical_date_is_for_the_last_complete_slice() -> None:
     facts = run_facts(_context(), schedule=DAILY)
 
