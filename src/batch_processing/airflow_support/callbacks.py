@@ -174,13 +174,17 @@ class RunPassedCallback:
             record = _known_record(control, spec.pipeline, facts)
             if record is None or record.outcome is not Outcome.RUNNING:
                 return
-            passed = {step.step.partition("[")[0] for step in record.steps if step.outcome.passed}
-            missing = ", ".join(step.id for step in build_plan(spec).steps if step.id not in passed)
+            missing = ", ".join(step.id for step in build_plan(spec).steps if not _passed(record, step.id))
             error = (
-                f"{missing or 'the last step'} did not run: marked as success by hand. "
+                f"{missing or 'the run'} did not record its end: marked as success by hand, or its process was killed. "
                 f"To do: where its work is wanted, clear it: airflow tasks clear {spec.pipeline}"
             )
             end_run(record, error=error, control=control)
+
+
+def _passed(record: RunRecord, step_id: str) -> bool:
+    parts = [part.outcome.passed for part in record.steps if part.step.partition("[")[0] == step_id]
+    return bool(parts) and all(parts)
 
 
 def _record(control: ControlStore, pipeline: str, facts: RunFacts) -> RunRecord:

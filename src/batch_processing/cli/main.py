@@ -122,6 +122,9 @@ def reprocess(
     slice_: SliceToReprocess = None,
     settings: SetOption = None,
     engine: EngineOption = None,
+    unloaded: Annotated[
+        bool, typer.Option("--unloaded", help="Mode merge: also where the published rows cannot be loaded.")
+    ] = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
@@ -140,7 +143,7 @@ def reprocess(
         as_json=as_json,
         verbose=verbose,
     )
-    return reprocess_command(request)
+    return reprocess_command(request, unloaded=unloaded)
 
 
 @app.command()

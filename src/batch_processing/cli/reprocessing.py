@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from rich.console import Console
 
 from batch_processing.cli.running import RunRequest, run_command
@@ -21,18 +23,24 @@ from batch_processing.settings.models import EngineSpec
 from batch_processing.settings.values import Values
 
 
-def reprocess_command(request: RunRequest) -> int:
+def reprocess_command(request: RunRequest, *, unloaded: bool = False) -> int:
     """Raises the slice's generation and runs it, as `batchctl run` does; returns the exit code.
+
+    Args:
+        request: what the command line asks for.
+        unloaded: also where a merge again would leave keys of rows that are not loaded to the Delta table alone.
 
     Raises:
         BatchError: nothing could be started; the generation is then as it was.
     """
     if request.slice_text is None:
         raise UsageError("which slice to reprocess is not said", fix="name it: batchctl reprocess --slice 2026-11-01")
-    return run_command(request, generation=raised_generation)
+    return run_command(request, generation=partial(raised_generation, unloaded=unloaded))
 
 
-def raised_generation(loaded: LoadedPipeline, wanted: Slice, values: Values, engine: EngineSpec | None) -> int:
+def raised_generation(
+    loaded: LoadedPipeline, wanted: Slice, values: Values, engine: EngineSpec | None, *, unloaded: bool = False
+) -> int:
     """Raises the generation, once it is known that the run can start and that it could replace what is published.
 
     Of a slice that was never published the generation stays: that is said, and it is run.
@@ -53,7 +61,8 @@ def raised_generation(loaded: LoadedPipeline, wanted: Slice, values: Values, eng
             _say_first(ctx.target_table(), wanted)
             return key.generation
         check_can_replace(ctx)
-        check_loaded_before_merging_again(ctx, published)
+        if not unloaded:
+            check_loaded_before_merging_again(ctx, published)
         return control.raise_generation(pipeline, wanted, above=published)
 
 

@@ -15,7 +15,7 @@ from batch_processing.cli.summary import print_summary, run_object
 from batch_processing.control.records import RunKey, RunRecord
 from batch_processing.control.store import ControlStore
 from batch_processing.errors import UsageError
-from batch_processing.pipeline.generations import generation_of_new_run
+from batch_processing.pipeline.generations import generation_of_run
 from batch_processing.pipeline.plan import build_plan
 from batch_processing.pipeline.preflight import look_at
 from batch_processing.pipeline.runner import new_run_id, run_pipeline
@@ -107,9 +107,8 @@ def chosen_engine(text: str | None) -> EngineSpec | None:
 
 def _current_generation(loaded: LoadedPipeline, wanted: Slice, values: Values, engine: EngineSpec | None) -> int:
     with ControlStore.open(loaded.project.control_url) as control:
-        current = control.current_generation(loaded.spec.pipeline, wanted)
-        key = RunKey(loaded.spec.pipeline, wanted, current, "RUN_ID")
-        return generation_of_new_run(look_at(loaded, key, values=values, control=control, engine=engine))
+        key = RunKey(loaded.spec.pipeline, wanted, 1, new_run_id())
+        return generation_of_run(look_at(loaded, key, values=values, control=control, engine=engine))
 
 
 def _end(loaded: LoadedPipeline, key: RunKey, why: str) -> None:

@@ -65,7 +65,7 @@ class Database:
         """One transaction; SQLite takes the write lock at its start, so that it waits instead of failing.
 
         Args:
-            once: it has one statement alone, which PostgreSQL needs not be told the begin and the end of.
+            once: it has one statement alone, so PostgreSQL need not be told of a begin and an end.
         """
         with _told(self.address), self.engine.connect() as base:
             connection = base.execution_options(batch_writes=True)

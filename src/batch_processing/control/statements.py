@@ -68,6 +68,17 @@ def generation() -> TextualSelect:
     return _typed(sql, table, ("pipeline", "slice_start")).columns(table.c.generation)
 
 
+@cache
+def latest_of_run() -> TextualSelect:
+    """Generation and outcome of the run `:run_id` of a slice, of its highest generation; no row of one not known."""
+    table = schema.runs
+    sql = (
+        f"SELECT generation, outcome FROM {table.name} WHERE pipeline = :pipeline AND slice_start = :slice_start "
+        "AND run_id = :run_id ORDER BY generation DESC LIMIT 1"
+    )
+    return _typed(sql, table, ("pipeline", "slice_start", "run_id")).columns(table.c.generation, table.c.outcome)
+
+
 def _upsert(table: Table, names: tuple[str, ...], changed: tuple[str, ...]) -> str:
     keys = _keys(table)
     taken = ", ".join(f'"{name}" = excluded."{name}"' for name in changed if name not in keys)

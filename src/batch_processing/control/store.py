@@ -245,6 +245,13 @@ class ControlStore:
             found = connection.execute(statements.rows_of_run(schema.runs), {"run": key.digest}).all()
             return next(iter(reading.run_records(connection, found)), None)
 
+    def latest_outcome(self, pipeline: str, slice: Slice, run_id: str) -> tuple[int, Outcome] | None:
+        """Generation and outcome of a run, of its highest generation; None where it is not recorded."""
+        asked = {"pipeline": pipeline, "slice_start": slice.start, "run_id": run_id}
+        with self._database.reading() as connection:
+            found = connection.execute(statements.latest_of_run(), asked).first()
+        return (found.generation, Outcome(found.outcome)) if found else None
+
     def attempts(self, key: RunKey) -> tuple[StepResult, ...]:
         """Every attempt of every step of a run, in the order they started."""
         table = schema.steps

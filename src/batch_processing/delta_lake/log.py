@@ -87,17 +87,21 @@ def open_table(root: Path) -> DeltaTable | None:
     Raises:
         TableError: there is a log that cannot be read.
     """
-    if not (root / "_delta_log").is_dir():
-        return None
     try:
+        if not (root / "_delta_log").is_dir():
+            return None
         return DeltaTable(str(root)) if DeltaTable.is_deltatable(str(root)) else None
     except (DeltaError, OSError, ValueError) as error:
-        raise TableError(
-            "the table's log cannot be read",
-            where=str(root),
-            found=type(error).__name__,
-            fix="read the chained error; repair or restore the log",
-        ) from error
+        raise _unreadable(str(root), error) from error
+
+
+def _unreadable(where: str, error: Exception) -> TableError:
+    return TableError(
+        "the table's log cannot be read",
+        where=where,
+        found=type(error).__name__,
+        fix="read the chained error; repair or restore the log",
+    )
 
 
 def live_files(table: DeltaTable, *, with_stats: bool = False) -> tuple[LiveFile, ...]:
@@ -138,8 +142,15 @@ def committed_paths(root: Path) -> set[str]:
 
 
 def recorded_generation(table: DeltaTable, app_id: str) -> int | None:
-    """The newest generation recorded for an app id."""
-    version = table.transaction_version(app_id)
+    """The newest generation recorded for an app id.
+
+    Raises:
+        TableError: the log cannot be read.
+    """
+    try:
+        version = table.transaction_version(app_id)
+    except (DeltaError, OSError, ValueError) as error:
+        raise _unreadable(table.table_uri, error) from error
     return None if version is None else int(version)
 
 

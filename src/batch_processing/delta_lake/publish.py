@@ -161,8 +161,7 @@ def find_published(table: Path | str, *, app_id: str, generation: int) -> Publis
             "a newer generation of this slice is in the table",
             where=str(root),
             found=f"generation {recorded}, this is {generation}",
-            fix="nothing where this run is late: the newer one holds; where the control store is a new one, "
-            "batchctl reprocess goes on from the table's generation",
+            fix="nothing: the newer one holds; run again, the slice is found published",
         )
     commit = find_commit(root, app_id=app_id, newest=opened.version(), generation=generation)
     return _published(root, commit, already=True) if commit else Published(str(root), opened.version(), 0, already=True)

@@ -72,7 +72,7 @@ def _check_interval(start: datetime, end: datetime, schedule: str | None) -> Non
         "the run's data interval is not one of the schedule",
         where=f"schedule {schedule or 'none: one slice per UTC day'}",
         found=f"{start.isoformat()} to {end.isoformat()}",
-        fix='trigger it without a data interval; {"slice": "2026-11-01"} as configuration names the slice',
+        fix='trigger a new run without a data interval; {"slice": "2026-11-01"} as configuration names the slice',
     )
 
 

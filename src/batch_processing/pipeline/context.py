@@ -15,7 +15,7 @@ from batch_processing.control.process import this_process
 from batch_processing.control.records import RunKey
 from batch_processing.control.store import ControlStore
 from batch_processing.errors import EngineError
-from batch_processing.pipeline.generations import generation_of_new_run, generation_of_run
+from batch_processing.pipeline.generations import generation_of_run
 from batch_processing.pipeline.interruption import end_interrupted
 from batch_processing.pipeline.manifests import EngineManifest, Manifests
 from batch_processing.pipeline.plan import Plan, build_plan
@@ -205,8 +205,7 @@ def open_run(
         values: where variables and connections come from.
         slice: the data interval.
         run_id: unique in its pipeline; a retry has the run's own id.
-        generation: how often the slice was deliberately reprocessed; by default as the control store and, for a new
-            run, the table's log have it.
+        generation: how often the slice was deliberately reprocessed; by default `generation_of_run` says it.
         engine: instead of the declared engine.
         trigger: who started it, for the history.
 
@@ -223,12 +222,7 @@ def open_run(
             folder = project.run_folder(spec.pipeline, slice, generation, run_id)
             return RunContext(loaded, plan, key, values, control, folder, one_process=trigger != "airflow")
 
-        if generation is not None:
-            ctx = context(generation)
-        else:
-            ctx = context(generation_of_run(control, pipeline=spec.pipeline, slice=slice, run_id=run_id))
-            if not ctx.folder.exists():
-                ctx = context(generation_of_new_run(ctx))
+        ctx = context(generation_of_run(context(1)) if generation is None else generation)
         # An Airflow run has many processes, one after the other; its callbacks end it.
         process = None if trigger == "airflow" else this_process()
         if control.start_run(ctx.key, engine=spec.engine.name, trigger=trigger, process=process):

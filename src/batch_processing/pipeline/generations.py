@@ -1,5 +1,4 @@
-"""Which generation of its slice a run is of: also where the slice's was raised while the run goes on, and where the
-control store does not know it any more."""
+"""Which generation of its slice a run is of: also where the slice's was raised while the run goes on."""
 
 from __future__ import annotations
 
@@ -17,25 +16,28 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
-def generation_of_run(control: ControlStore, *, pipeline: str, slice: Slice, run_id: str) -> int:
-    """The generation that a run is opened with where none is asked for: the slice's, as the control store knows it.
+def generation_of_run(ctx: RunContext) -> int:
+    """The generation that a run is opened with where none is asked for, whatever the context's own is.
 
-    A run that has begun with a lower one goes on with it, since what its steps left behind is there: for as long as it
-    runs, and after a failure until a higher one is published; from then on, run anew, it finds the slice done. A late
-    publish is refused by the table itself.
+    A run that has not begun takes the slice's: the control store's, or the table log's where that is higher, as where
+    the store was lost or restored from an older copy; the store then learns it. So does one that has passed and is run
+    anew. A run that has begun goes on with its own, since what its steps left behind is there: for as long as it runs,
+    and after a failure until a higher one is published. A late publish is refused by the table itself.
 
     Raises:
         ControlStoreError: the store cannot be reached.
     """
-    current = control.current_generation(pipeline, slice)
-    latest = latest_record(control, pipeline=pipeline, slice=slice, run_id=run_id) if current > 1 else None
-    if latest is None or latest.outcome.passed:
-        return current
-    begun = latest.key.generation
-    if latest.outcome is Outcome.RUNNING:
+    control, pipeline, slice = ctx.control, ctx.spec.pipeline, ctx.slice
+    begun, outcome = control.latest_outcome(pipeline, slice, ctx.run_id) or (0, Outcome.PASS)
+    if outcome is Outcome.RUNNING:
         return begun
-    later = [run for number in range(begun + 1, current + 1) for run in control.runs_of_slice(pipeline, slice, number)]
-    return begun if all(run.version is None for run in later) else current
+    current, published = control.current_generation(pipeline, slice), _published(ctx)
+    if not outcome.passed and published <= begun:
+        return begun
+    if published > current:
+        _LOG.info("slice %s: the table has generation %d, the control store knew %d", slice, published, current)
+        control.learn_generation(pipeline, slice, published)
+    return max(current, published)
 
 
 def latest_record(control: ControlStore, *, pipeline: str, slice: Slice, run_id: str) -> RunRecord | None:
@@ -65,21 +67,10 @@ def published_generation(ctx: RunContext) -> int:
     return (recorded_generation(table, ctx.app_id) or 0) if table is not None else 0
 
 
-def generation_of_new_run(ctx: RunContext) -> int:
-    """The generation of a run that has left nothing behind yet: the context's, or the table log's where that is higher.
-
-    It is higher where the control store was lost, or restored from an older copy; then the store learns it.
-
-    Raises:
-        ControlStoreError: the store cannot be reached.
-    """
+def _published(ctx: RunContext) -> int:
+    """As `published_generation`; 0 where it cannot be asked, which the run's own steps meet when it is recorded."""
     try:
-        published = published_generation(ctx)
-    except BatchError as error:  # the run's own steps meet it too, when the run is recorded
-        _LOG.debug("the table's log was not asked for the slice's generation: %s", error)
-        return ctx.generation
-    if published <= ctx.generation:
-        return ctx.generation
-    _LOG.info("slice %s: the table has generation %d, the control store knew %d", ctx.slice, published, ctx.generation)
-    ctx.control.learn_generation(ctx.spec.pipeline, ctx.slice, published)
-    return published
+        return published_generation(ctx)
+    except BatchError as error:
+        _LOG.warning("the table's log could not be asked for the slice's generation: %s", error)
+        return 0

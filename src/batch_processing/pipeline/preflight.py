@@ -68,7 +68,7 @@ def check_can_replace(ctx: RunContext) -> None:
 def check_loaded_before_merging_again(ctx: RunContext, published: int) -> None:
     """In mode merge a new generation leaves keys of the published one in the table: the warehouse must have them first.
 
-    Where they cannot be loaded any more, a new generation is all that helps.
+    Where rows or files of it are gone, a new generation is all that helps.
 
     Args:
         ctx: of the slice.
@@ -77,6 +77,7 @@ def check_loaded_before_merging_again(ctx: RunContext, published: int) -> None:
     Raises:
         UsageError: that generation is not loaded.
         SettingError, WarehouseError: the warehouse cannot be asked.
+        TableError, StorageError: the table's log cannot be read.
     """
     from batch_processing.delta_lake.log import open_table
     from batch_processing.delta_lake.publish import find_published
@@ -98,7 +99,8 @@ def check_loaded_before_merging_again(ctx: RunContext, published: int) -> None:
             where=warehouse.table,
             found=f"generation {published} of slice {ctx.slice} published, "
             + (f"{loaded} loaded" if loaded else "none loaded"),
-            fix=f"load it first: batchctl run --slice {ctx.slice.iso}; then reprocess",
+            fix=f"load it first: batchctl run --slice {ctx.slice.iso}; then reprocess. Where that load is refused for "
+            f"good: batchctl reprocess --slice {ctx.slice.iso} --unloaded",
         )
 
 

@@ -52,7 +52,7 @@ def test_a_run_whose_last_task_was_marked_as_success_by_hand_ends_and_says_what_
     assert record.outcome is Outcome.ERROR
     assert record.interrupted
     assert record.ended_at is not None
-    assert "load_warehouse did not run: marked as success by hand" in record.error
+    assert "load_warehouse did not record its end: marked as success by hand" in record.error
     assert "publish" not in record.error
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
@@ -216,6 +217,25 @@ def test_a_merge_again_does_not_wait_for_a_load_that_cannot_be(
 
     assert (code, run["generation"], run["rows"]["loaded"]) == (0, 2, 100)
     assert ids(project) == list(range(1, 101))
+
+
+def test_a_merge_again_goes_on_without_a_load_that_is_refused_for_good_where_told_to(
+    project: SmallProject, batchctl: Command
+) -> None:
+    project.declaration["target"] |= {"mode": "merge", "keys": ["id"], "partition_by": ["day"]}
+    project.load()
+    assert batchctl("run")[0] == 0
+    with duckdb.connect(str(project.warehouse)) as warehouse:
+        warehouse.execute("DROP TABLE orders")
+    for file in project.table.rglob("*.parquet"):
+        pq.write_table(pq.ParquetFile(file).read(), file, compression="none")
+    assert batchctl("run")[0] == 3, "the file is another than the published one"
+    code, refused = batchctl("reprocess")
+    assert (code, "reprocess --slice 2026-11-01T02:00:00Z --unloaded" in refused["error"]) == (2, True)
+
+    code, run = batchctl("reprocess", "--unloaded")
+
+    assert (code, run["generation"], run["rows"]["loaded"]) == (0, 2, 100)
 
 
 def test_without_a_slice_nothing_is_guessed(project: SmallProject, batchctl: Command) -> None:

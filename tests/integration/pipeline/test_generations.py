@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +97,57 @@ def test_a_new_run_takes_the_tables_generation_where_the_store_was_lost_and_keep
     assert tasks("scheduled again", *AFTER) == 2
     with ControlStore.open(project.load().project.control_url) as found:
         assert [(run.key.generation, run.outcome) for run in found.history()] == [(2, Outcome.PASS)]
+
+
+def test_a_run_that_waits_for_its_files_has_begun(tasks: Tasks, control: ControlStore) -> None:
+    """The sensor opens the run, is deferred, and leaves nothing behind."""
+    assert tasks("scheduled", "no step") == 1
+    control.raise_generation("orders", SLICE)
+    assert tasks("reprocess") == 2
+    assert tasks("scheduled", *BEFORE) == 1
+    told = _record(control, "orders", RunFacts(SLICE, "scheduled", None, 1))
+    assert (told.key.generation, told.outcome) == (1, Outcome.RUNNING)
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_passed_run_that_is_cleared_finds_the_slice_done_where_the_store_was_lost(
+    project: SmallProject, tasks: Tasks, control: ControlStore, restored: bool
+) -> None:
+    assert tasks("scheduled") == 1
+    older = {file: file.read_bytes() for file in (project.root / "home").glob("control.db*")}
+    control.raise_generation("orders", SLICE)
+    assert tasks("reprocess") == 2
+    control.close()
+    for file in (project.root / "home").glob("control.db*"):
+        file.unlink()
+    for file, data in older.items() if restored else ():
+        file.write_bytes(data)
+    assert tasks("scheduled") == 2
+
+
+def test_a_failed_run_that_is_cleared_finds_the_slice_done_where_an_older_store_was_restored(
+    project: SmallProject, tasks: Tasks, control: ControlStore
+) -> None:
+    tasks("scheduled", *BEFORE)
+    control.finish_run(control.run("scheduled").key, outcome=Outcome.ERROR, error="transform failed")
+    older = {file: file.read_bytes() for file in (project.root / "home").glob("control.db*")}
+    control.raise_generation("orders", SLICE)
+    assert tasks("reprocess") == 2
+    control.close()
+    for file, data in older.items():
+        file.write_bytes(data)
+    assert tasks("scheduled") == 2
+
+
+def test_a_table_that_cannot_be_looked_at_is_an_error_of_the_recorded_run(
+    project: SmallProject, control: ControlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_dir(self: Path) -> bool:
+        if self.name == "_delta_log":
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return self.exists()
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    result = project.run()
+    assert (result.outcome, "the table's log cannot be read" in result.error) == (Outcome.ERROR, True)
+    assert control.run().outcome is Outcome.ERROR
