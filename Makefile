@@ -35,7 +35,7 @@ system: ## Debian packages that the tests need (installs them where run as root)
 	@sh scripts/system.sh
 
 test: system install spark check ## every test: check, then unit, integration, dags and e2e, in two processes
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=15
 
 chaos: system install ## kill runs at every point, in every mode, and at random; writes docs/fault_tolerance.md
 	$(BIN)/python -m tests.e2e.chaos.sweep --write $(ARGS)
