@@ -51,6 +51,7 @@ def test_a_session_that_rests_while_other_code_runs_is_there_still(
 ) -> None:
     if rested_too_long:  # the engine's own limit is 15 minutes: it is the setting that keeps a session
         monkeypatch.setattr(module, "_IDLE_SECONDS", 1)
+        monkeypatch.delenv("SAIL_SPARK__SESSION_TIMEOUT_SECS", raising=False)  # the suite's own engine has set it
     with engine(tmp_path) as opened:
         frame = opened.session.range(3)
         time.sleep(2.5)
