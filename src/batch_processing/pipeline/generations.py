@@ -46,11 +46,8 @@ def latest_record(control: ControlStore, *, pipeline: str, slice: Slice, run_id:
     Raises:
         ControlStoreError: the store cannot be reached.
     """
-    for number in range(control.current_generation(pipeline, slice), 0, -1):
-        record = control.record(RunKey(pipeline=pipeline, slice=slice, generation=number, run_id=run_id))
-        if record is not None:
-            return record
-    return None
+    found = control.latest_outcome(pipeline, slice, run_id)
+    return control.record(RunKey(pipeline=pipeline, slice=slice, generation=found[0], run_id=run_id)) if found else None
 
 
 def published_generation(ctx: RunContext) -> int:

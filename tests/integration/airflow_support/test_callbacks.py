@@ -19,15 +19,28 @@ from tests.services.smtp import Mailbox
 
 pytestmark = pytest.mark.airflow
 
-STEPS = ("wait_for_orders", "extract_orders[0]", "extract_customers", "validate", "transform", "validate_output",
-         "quality_metrics", "publish", "load_warehouse")  # fmt: skip
+STEPS = (
+    "wait_for_orders",
+    "extract_orders[0]",
+    "extract_customers",
+    "validate",
+    "transform",
+    "validate_output",
+    "quality_metrics",
+    "publish",
+    "load_warehouse",
+)
 
 
 def _context(run_id: str, *, slice: str = "2026-11-01") -> dict[str, Any]:
     dag_run = SimpleNamespace(
-        run_id=run_id, conf={"slice": slice}, data_interval_start=None, data_interval_end=None,
-        logical_date=None, run_after=datetime(2026, 11, 3, tzinfo=UTC),
-    )  # fmt: skip
+        run_id=run_id,
+        conf={"slice": slice},
+        data_interval_start=None,
+        data_interval_end=None,
+        logical_date=None,
+        run_after=datetime(2026, 11, 3, tzinfo=UTC),
+    )
     return {"dag_run": dag_run, "run_id": run_id, "ti": SimpleNamespace(try_number=1, task_id="publish", map_index=-1)}
 
 

@@ -174,14 +174,18 @@ def test_a_slice_of_the_future_is_refused(project: SmallProject, batchctl: Comma
     assert batchctl("run", day=f"{begun:%Y-%m-%dT%H:%M}")[0] == 0
 
 
-def test_a_merge_again_waits_until_the_warehouse_has_what_it_would_leave_behind(
-    project: SmallProject, batchctl: Command
-) -> None:
+def _merged_and_not_loaded(project: SmallProject, batchctl: Command) -> None:
     project.declaration["target"] |= {"mode": "merge", "keys": ["id"], "partition_by": ["day"]}
     project.load()
     assert batchctl("run")[0] == 0
     with duckdb.connect(str(project.warehouse)) as warehouse:
         warehouse.execute("DROP TABLE orders")
+
+
+def test_a_merge_again_waits_until_the_warehouse_has_what_it_would_leave_behind(
+    project: SmallProject, batchctl: Command
+) -> None:
+    _merged_and_not_loaded(project, batchctl)
     project.write_orders(GOOD_ROWS[:50])
 
     code, refused = batchctl("reprocess")
@@ -199,11 +203,7 @@ def test_a_merge_again_waits_until_the_warehouse_has_what_it_would_leave_behind(
 def test_a_merge_again_does_not_wait_for_a_load_that_cannot_be(
     project: SmallProject, batchctl: Command, case: str
 ) -> None:
-    project.declaration["target"] |= {"mode": "merge", "keys": ["id"], "partition_by": ["day"]}
-    project.load()
-    assert batchctl("run")[0] == 0
-    with duckdb.connect(str(project.warehouse)) as warehouse:
-        warehouse.execute("DROP TABLE orders")
+    _merged_and_not_loaded(project, batchctl)
     table = DeltaTable(str(project.table))
     if case == "rows removed":
         table.delete("id = 7")
@@ -222,11 +222,7 @@ def test_a_merge_again_does_not_wait_for_a_load_that_cannot_be(
 def test_a_merge_again_goes_on_without_a_load_that_is_refused_for_good_where_told_to(
     project: SmallProject, batchctl: Command
 ) -> None:
-    project.declaration["target"] |= {"mode": "merge", "keys": ["id"], "partition_by": ["day"]}
-    project.load()
-    assert batchctl("run")[0] == 0
-    with duckdb.connect(str(project.warehouse)) as warehouse:
-        warehouse.execute("DROP TABLE orders")
+    _merged_and_not_loaded(project, batchctl)
     for file in project.table.rglob("*.parquet"):
         pq.write_table(pq.ParquetFile(file).read(), file, compression="none")
     assert batchctl("run")[0] == 3, "the file is another than the published one"
